@@ -1,0 +1,274 @@
+// Package config fills a struct from text by a table of fields, and prints the
+// table as a file, as flags or as a reference page.
+//
+// The text is Pure-FTPd's: one "Directive value" a line, names in any case,
+// blanks and at most one '=' or ':' between the two. The same engine serves the
+// daemon's directives and the attributes of a virtual user, so a setting is
+// stated once, as a row, and everything that shows or reads it follows.
+package config
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A Field is one row of the table that describes a T.
+type Field[T any] struct {
+	Name    string         // "MaxClientsPerIP", as files spell it
+	Flag    string         // the long flag; "" means the name in lower case
+	Short   string         // the one-letter flag, if it has one
+	Group   string         // heading in reference pages
+	Help    string         // sentences; the first stands alone in --help
+	AliasOf string         // another spelling of that row, which does the showing
+	Restart bool           // takes effect at the next start only
+	Pending bool           // accepted, but its feature is not there yet
+	Bind    func(*T) Value // the variable in a T
+}
+
+// LongFlag returns the name of the field's flag, without dashes.
+func (f Field[T]) LongFlag() string {
+	if f.Flag != "" {
+		return f.Flag
+	}
+	return strings.ToLower(f.Name)
+}
+
+// Summary returns the first sentence of the field's help.
+func (f Field[T]) Summary() string {
+	first, _, found := strings.Cut(f.Help, ". ")
+	if found {
+		return first
+	}
+	return strings.TrimSuffix(f.Help, ".")
+}
+
+// A Table describes a T completely: a field of the struct that has no row
+// cannot be set, shown or documented.
+type Table[T any] []Field[T]
+
+// Origins tells where each value of a T came from, by the name of its row:
+// "portreeve.conf:12" or "--maxclientsperip". A row that is missing has its default.
+type Origins map[string]string
+
+// Lookup returns the row of that name, in any case.
+func (t Table[T]) Lookup(name string) (Field[T], bool) {
+	i := slices.IndexFunc(t, func(f Field[T]) bool { return strings.EqualFold(f.Name, name) })
+	if i < 0 {
+		return Field[T]{}, false
+	}
+	return t[i], true
+}
+
+// shownBy returns the name of the row that shows what f sets.
+func (f Field[T]) shownBy() string {
+	if f.AliasOf != "" {
+		return f.AliasOf
+	}
+	return f.Name
+}
+
+// ErrUnknown is the cause of every error about a name that is in no row.
+var ErrUnknown = errors.New("unknown directive")
+
+// Set gives the field called name the value that text spells.
+func (t Table[T]) Set(v *T, name, text string) error {
+	f, ok := t.Lookup(name)
+	if !ok {
+		return t.unknown(name)
+	}
+	if err := f.Bind(v).Set(text); err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return nil
+}
+
+func (t Table[T]) unknown(name string) error {
+	names := make([]string, len(t))
+	for i, f := range t {
+		names[i] = f.Name
+	}
+	if near := Nearest(name, names); near != "" {
+		return fmt.Errorf("%w %q; did you mean %s?", ErrUnknown, name, near)
+	}
+	return fmt.Errorf("%w %q", ErrUnknown, name)
+}
+
+// maxInclude is how deep Include may nest, which also ends a file that includes itself.
+const maxInclude = 16
+
+// maxLine bounds one line of a file, so that a wrong file (a disk, a log) is refused soon.
+const maxLine = 64 << 10
+
+// Read fills v from a file's text and returns where each value stands. All
+// faults are reported at once, joined, each as "file:line: what is wrong";
+// v is then half filled and must be thrown away. "Include PATH" reads another
+// file at that place, relative to this one's folder; one that is not there is
+// passed over, as Pure-FTPd does.
+func (t Table[T]) Read(v *T, r io.Reader, file string) (Origins, error) {
+	rd := reader[T]{table: t, bound: make(map[string]Value), origins: make(Origins)}
+	rd.read(v, r, file, 0)
+	return rd.origins, errors.Join(rd.errs...)
+}
+
+// ReadFile is Read of the file of that name.
+func (t Table[T]) ReadFile(v *T, name string) (Origins, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	defer f.Close()
+	return t.Read(v, f, name)
+}
+
+type reader[T any] struct {
+	table   Table[T]
+	bound   map[string]Value // each row is bound once, so that a list can tell its first line from the next
+	origins Origins
+	errs    []error
+}
+
+func (rd *reader[T]) fail(file string, line int, err error) {
+	rd.errs = append(rd.errs, fmt.Errorf("%s:%d: %w", file, line, err))
+}
+
+func (rd *reader[T]) read(v *T, r io.Reader, file string, depth int) {
+	sc := bufio.NewScanner(r)
+	sc.Buffer(nil, maxLine)
+	line := 0
+	for sc.Scan() {
+		line++
+		name, text, err := splitLine(sc.Text())
+		switch {
+		case err != nil:
+			rd.fail(file, line, err)
+		case name == "":
+		case strings.EqualFold(name, "Include"):
+			if err := rd.include(v, text, file, depth); err != nil {
+				rd.fail(file, line, err)
+			}
+		default:
+			if err := rd.set(v, name, text, fmt.Sprintf("%s:%d", file, line)); err != nil {
+				rd.fail(file, line, err)
+			}
+		}
+	}
+	if err := sc.Err(); err != nil {
+		rd.fail(file, line+1, fmt.Errorf("reading the line: %w", err))
+	}
+}
+
+func (rd *reader[T]) set(v *T, name, text, origin string) error {
+	f, ok := rd.table.Lookup(name)
+	if !ok {
+		return rd.table.unknown(name)
+	}
+	// Rows that are another spelling of one variable share its binding's state
+	// only if they were bound by the same row: each appends to what is there.
+	val, ok := rd.bound[f.Name]
+	if !ok {
+		val = f.Bind(v)
+		if l, isList := val.(lister); isList && rd.origins[f.shownBy()] != "" {
+			l.extend()
+		}
+		rd.bound[f.Name] = val
+	}
+	if err := val.Set(text); err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	rd.origins[f.shownBy()] = origin
+	return nil
+}
+
+func (rd *reader[T]) include(v *T, name, from string, depth int) error {
+	if name == "" {
+		return errors.New("Include needs the path of a file")
+	}
+	if depth+1 >= maxInclude {
+		return fmt.Errorf("Include: more than %d files deep", maxInclude)
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(from), name)
+	}
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("Include: %w", err)
+	}
+	defer f.Close()
+	rd.read(v, f, name, depth+1)
+	return nil
+}
+
+// splitLine parts a line into name and value. Blank lines and those that begin
+// with '#' give an empty name.
+func splitLine(line string) (name, value string, err error) {
+	line = strings.TrimSpace(line)
+	if line == "" || line[0] == '#' {
+		return "", "", nil
+	}
+	end := strings.IndexAny(line, " \t=:")
+	if end < 0 {
+		return "", "", fmt.Errorf("%s has no value", line)
+	}
+	if end == 0 {
+		return "", "", fmt.Errorf("a line begins with a name, not with %q", line[:1])
+	}
+	name = line[:end]
+	value = strings.TrimLeft(line[end:], " \t")
+	if value != "" && (value[0] == '=' || value[0] == ':') {
+		value = strings.TrimLeft(value[1:], " \t")
+	}
+	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+		return name, value[1 : n-1], nil // quotes keep a value's outer blanks, and an empty value
+	}
+	if value == "" {
+		return "", "", fmt.Errorf("%s has no value", name)
+	}
+	return name, value, nil
+}
+
+// Nearest returns the candidate that is spelt most like name, in any case, or
+// "" if none is close enough to be what was meant.
+func Nearest(name string, candidates []string) string {
+	best, limit := "", max(1, len(name)/3)
+	for _, c := range candidates {
+		if d := distance(strings.ToLower(name), strings.ToLower(c), limit); d <= limit {
+			best, limit = c, d-1
+		}
+	}
+	return best
+}
+
+// distance counts the insertions, deletions and replacements of bytes between
+// a and b; it gives up, with limit+1, when the lengths alone differ by more.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) > limit || len(b)-len(a) > limit {
+		return limit + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
