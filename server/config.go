@@ -1,0 +1,428 @@
+package server
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"portreeve/config"
+)
+
+// A Config is what the administrator decided: one field a directive, described
+// by Directives. It is never changed once it is in use; a reload makes a new
+// one, and a session keeps the one it began with.
+type Config struct {
+	// Network
+	Bind               []Endpoint
+	IPv4Only, IPv6Only bool
+	PassivePorts       config.PortRange
+	PassiveIP          string // address or name told to IPv4 clients in 227
+	NATMode            bool
+	UserFXP, AnonFXP   bool
+	TrustedIP          netip.Addr
+	DontResolve        bool
+	Bonjour            string
+	BrokenClients      bool
+	PIDFile            string
+	Daemonize          bool
+	ShutdownGrace      time.Duration
+
+	// Limits
+	MaxClients, MaxClientsPerIP int
+	PerUserLimits               PerUserLimits
+	MaxIdleTime                 time.Duration
+	LoginTimeout                time.Duration
+	MaxLoginFailures            int
+	LoginDelay, MaxLoginDelay   time.Duration
+	MaxCommandErrors            int
+	MaxLineLength               int
+	ConnectTimeout              time.Duration
+	StallTimeout                time.Duration
+	MaxTransferTime             time.Duration
+	ListEntries, ListDepth      int
+	UserBandwidth               Bandwidth
+	UserRatio                   Ratio
+	Quota                       Quota
+	MaxDiskUsage                int
+	MaxLoad                     int
+
+	// Users
+	UserDB         string
+	Auth           []AuthMethod
+	MinUID         int
+	TrustedGID     int // -1: none
+	ChrootEveryone bool
+	CreateHomeDir  bool
+	PasswordCost   Cost
+	PasswordMemory int64
+	PasswordCache  time.Duration
+
+	// Files
+	Umask, DirUmask       fs.FileMode
+	NoTruncate            bool
+	AutoRename            bool
+	KeepAllFiles          bool
+	NoRename, NoChmod     bool
+	CustomerProof         bool
+	DisplayDotFiles       bool
+	NoDotWrite, NoDotRead bool
+	FSCharset             string
+	ClientCharset         string
+	UploadScript          bool
+
+	// Anonymous
+	AnonymousOnly, NoAnonymous bool
+	AnonCantUpload             bool
+	AnonCanMkdir               bool
+	AnonDotFiles               bool
+	AnonBandwidth              Bandwidth
+	AnonRatio                  Ratio
+	AntiWarez                  bool
+
+	// TLS
+	TLS         int
+	CertFile    KeyPair
+	ExtCert     string
+	CipherSuite string
+
+	// Messages and logs
+	FortunesFile   string
+	LogLevel       string
+	LogFormat      string
+	LogFile        string
+	VerboseLog     int
+	SyslogFacility string
+	LogPID         bool
+	AltLog         []string
+
+	// Control
+	ControlSocket      string
+	ControlSocketMode  fs.FileMode
+	ControlSocketGroup string
+	ControlGroup       string
+}
+
+// The shapes of Pure-FTPd's values that are more than a word or a number.
+type (
+	// An Endpoint is an address and a port to listen at; no address is all of them.
+	Endpoint struct {
+		Addr netip.Addr
+		Port uint16
+	}
+	// A Bandwidth is a rate up and down in bytes a second; 0 is no limit.
+	Bandwidth struct{ Up, Down int64 }
+	// A Ratio lets Down parts be fetched for Up parts sent; the zero Ratio is none.
+	Ratio struct{ Up, Down int }
+	// A Quota is the default for users without their own; the zero Quota is none.
+	Quota struct{ Files, MiB int64 }
+	// PerUserLimits is the most sessions of one account, and of anonymous; 0 is no limit.
+	PerUserLimits struct{ User, Anonymous int }
+	// An AuthMethod is a kind of back-end and its argument.
+	AuthMethod struct{ Kind, Arg string }
+	// A KeyPair names the files of a certificate and of its key, which may be one.
+	KeyPair struct{ Cert, Key string }
+	// A Cost is what a new password hash costs to compute: scrypt's N (as a power of two), r and p.
+	Cost struct{ LogN, R, P int }
+)
+
+// DefaultConfig returns the configuration of an empty file.
+func DefaultConfig() Config {
+	return Config{
+		Bind:             []Endpoint{{Port: 21}},
+		PassivePorts:     config.PortRange{First: 49152, Last: 65535},
+		PIDFile:          "",
+		ShutdownGrace:    30 * time.Second,
+		MaxClients:       50,
+		MaxIdleTime:      15 * time.Minute,
+		LoginTimeout:     time.Minute,
+		MaxLoginFailures: 5,
+		LoginDelay:       3 * time.Second,
+		MaxLoginDelay:    10 * time.Second,
+		MaxCommandErrors: 20,
+		MaxLineLength:    8192,
+		ConnectTimeout:   time.Minute,
+		StallTimeout:     5 * time.Minute,
+		MaxTransferTime:  24 * time.Hour,
+		ListEntries:      1_000_000,
+		ListDepth:        5,
+
+		UserDB:         "/var/lib/portreeve/users.db",
+		TrustedGID:     -1,
+		PasswordCost:   Cost{LogN: 15, R: 8, P: 3},
+		PasswordMemory: 256 << 20,
+		PasswordCache:  time.Minute,
+
+		Umask:         0o133,
+		DirUmask:      0o022,
+		NoTruncate:    true,
+		FSCharset:     "UTF-8",
+		ClientCharset: "UTF-8",
+
+		LogLevel:       "info",
+		LogFormat:      "text",
+		SyslogFacility: "ftp",
+
+		ControlSocket:     "/run/portreeve/portreeve.sock",
+		ControlSocketMode: 0o660,
+	}
+}
+
+// Validate reports what no single directive can see.
+func (c *Config) Validate() error {
+	switch {
+	case c.IPv4Only && c.IPv6Only:
+		return fmt.Errorf("IPV4Only and IPV6Only exclude each other")
+	case c.AnonymousOnly && c.NoAnonymous:
+		return fmt.Errorf("AnonymousOnly and NoAnonymous exclude each other")
+	case c.UserDB == "":
+		return fmt.Errorf("UserDB is empty: there would be no users")
+	}
+	return nil
+}
+
+// Pending returns the names of the directives that differ from their default
+// although their feature is not there yet.
+func (c Config) Pending() []string {
+	var names []string
+	for _, f := range Directives.Changed(c, DefaultConfig()) {
+		if f.Pending {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// String returns the endpoint as net.Listen takes it.
+func (e Endpoint) String() string {
+	host := ""
+	if e.Addr.IsValid() {
+		host = e.Addr.String()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(e.Port)))
+}
+
+// parseEndpoint reads Pure-FTPd's "address,port", "address,", ",port" and
+// "port", and "address:port" as everybody else writes it.
+func parseEndpoint(text string) ([]Endpoint, error) {
+	host, port, found := strings.Cut(text, ",")
+	if !found {
+		if h, p, err := net.SplitHostPort(text); err == nil {
+			host, port = h, p
+		} else {
+			host, port = "", text
+		}
+	}
+	e := Endpoint{Port: 21}
+	if host != "" {
+		addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an IP address", host)
+		}
+		e.Addr = addr.Unmap()
+	}
+	if port != "" {
+		n, err := net.LookupPort("tcp", port)
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither a port nor the name of a service", port)
+		}
+		e.Port = uint16(n)
+	}
+	return []Endpoint{e}, nil
+}
+
+func endpoints(p *[]Endpoint) config.Value {
+	return config.ListOf(p, "address,port", parseEndpoint, func(list []Endpoint) string {
+		var words []string
+		for _, e := range list {
+			host := ""
+			if e.Addr.IsValid() {
+				host = e.Addr.String()
+			}
+			words = append(words, fmt.Sprintf("%s,%d", host, e.Port))
+		}
+		return strings.Join(words, " ")
+	})
+}
+
+// two parses "a b", "a:b" and "a"; each half may be empty in the colon form.
+func two(text string, low int64) (a, b int64, err error) {
+	first, second, both := strings.Cut(strings.TrimSpace(text), ":")
+	if words := strings.Fields(text); !both && len(words) == 2 {
+		first, second, both = words[0], words[1], true
+	}
+	if !both {
+		second = first
+	}
+	for _, half := range []struct {
+		text string
+		to   *int64
+	}{{first, &a}, {second, &b}} {
+		half.text = strings.TrimSpace(half.text)
+		if half.text == "" && both && first != second {
+			continue
+		}
+		n, err := strconv.ParseInt(half.text, 10, 64)
+		if err != nil || n < low || n > math.MaxInt64>>30 {
+			return 0, 0, fmt.Errorf("%q is not a whole number from %d on", half.text, low)
+		}
+		*half.to = n
+	}
+	return a, b, nil
+}
+
+func bandwidth(p *Bandwidth) config.Value {
+	return config.Of(p, "up [down]", func(s string) (Bandwidth, error) {
+		if s == "" {
+			return Bandwidth{}, nil
+		}
+		up, down, err := two(s, 1)
+		return Bandwidth{up << 10, down << 10}, err
+	}, func(b Bandwidth) string {
+		if b == (Bandwidth{}) {
+			return ""
+		}
+		text := func(n int64) string {
+			if n == 0 {
+				return ""
+			}
+			return strconv.FormatInt(n>>10, 10)
+		}
+		return text(b.Up) + ":" + text(b.Down)
+	})
+}
+
+// optionalPair is a pair of whole numbers that may be unset.
+func optionalPair[T comparable](p *T, kind, between string, low int64, join func(a, b int64) T, part func(T) (a, b int64)) config.Value {
+	var none T
+	return config.Of(p, kind, func(s string) (T, error) {
+		if s == "" {
+			return none, nil
+		}
+		if !strings.ContainsAny(strings.TrimSpace(s), ": \t") {
+			return none, fmt.Errorf("%q is one number, %s are two", s, kind)
+		}
+		a, b, err := two(s, low)
+		if err != nil {
+			return none, err
+		}
+		return join(a, b), nil
+	}, func(v T) string {
+		if v == none {
+			return ""
+		}
+		a, b := part(v)
+		return fmt.Sprintf("%d%s%d", a, between, b)
+	})
+}
+
+func ratio(p *Ratio) config.Value {
+	return optionalPair(p, "up down", " ", 1, func(a, b int64) Ratio { return Ratio{int(a), int(b)} },
+		func(r Ratio) (a, b int64) { return int64(r.Up), int64(r.Down) })
+}
+
+func quota(p *Quota) config.Value {
+	return optionalPair(p, "files:megabytes", ":", 1, func(a, b int64) Quota { return Quota{a, b} },
+		func(q Quota) (a, b int64) { return q.Files, q.MiB })
+}
+
+func perUser(p *PerUserLimits) config.Value {
+	return optionalPair(p, "user:anonymous", ":", 0, func(a, b int64) PerUserLimits { return PerUserLimits{int(a), int(b)} },
+		func(l PerUserLimits) (a, b int64) { return int64(l.User), int64(l.Anonymous) })
+}
+
+// authKinds are Pure-FTPd's authentication methods, with the directive that
+// adds each of them to the chain; an empty one has none.
+var authKinds = []struct{ kind, directive string }{
+	{"userdb", ""}, {"puredb", "PureDB"}, {"extauth", "ExtAuth"}, {"ldap", "LDAPConfigFile"},
+	{"mysql", "MySQLConfigFile"}, {"pgsql", "PGSQLConfigFile"}, {"pam", "PAMAuthentication"}, {"unix", "UnixAuthentication"},
+}
+
+func authMethods(p *[]AuthMethod) config.Value {
+	return config.ListOf(p, "kind[:argument]", func(s string) ([]AuthMethod, error) {
+		kind, arg, _ := strings.Cut(s, ":")
+		for _, k := range authKinds {
+			if strings.EqualFold(k.kind, kind) {
+				return []AuthMethod{{k.kind, arg}}, nil
+			}
+		}
+		return nil, fmt.Errorf("%q is no authentication method", kind)
+	}, func(list []AuthMethod) string {
+		var words []string
+		for _, m := range list {
+			words = append(words, strings.TrimSuffix(m.Kind+":"+m.Arg, ":"))
+		}
+		return strings.Join(words, " ")
+	})
+}
+
+// authFile is a directive whose value is the argument of one kind; authSwitch
+// is one that turns a kind on.
+func authFile(p *[]AuthMethod, kind string) config.Value {
+	return config.ListOf(p, "path", func(s string) ([]AuthMethod, error) { return []AuthMethod{{kind, s}}, nil },
+		func([]AuthMethod) string { return "" })
+}
+
+func authSwitch(p *[]AuthMethod, kind string) config.Value {
+	return config.ListOf(p, "yes|no", func(s string) ([]AuthMethod, error) {
+		var on bool
+		if err := config.YesNo(&on).Set(s); err != nil || !on {
+			return nil, err
+		}
+		return []AuthMethod{{kind, ""}}, nil
+	}, func([]AuthMethod) string { return "" })
+}
+
+func keyPair(p *KeyPair) config.Value {
+	return config.Of(p, "certificate[,key]", func(s string) (KeyPair, error) {
+		cert, key, found := strings.Cut(s, ",")
+		if words := strings.Fields(s); !found && len(words) == 2 {
+			cert, key = words[0], words[1]
+		}
+		return KeyPair{strings.TrimSpace(cert), strings.TrimSpace(key)}, nil
+	}, func(k KeyPair) string { return strings.TrimSuffix(k.Cert+","+k.Key, ",") })
+}
+
+func cost(p *Cost) config.Value {
+	return config.Of(p, "logN r p", func(s string) (Cost, error) {
+		words := strings.Fields(strings.NewReplacer(",", " ", ":", " ").Replace(s))
+		if len(words) != 3 {
+			return Cost{}, fmt.Errorf("%q is not three numbers such as 15 8 3", s)
+		}
+		var c Cost
+		for i, part := range []struct {
+			to        *int
+			low, high int
+		}{{&c.LogN, 10, 20}, {&c.R, 1, 32}, {&c.P, 1, 64}} {
+			n, err := strconv.Atoi(words[i])
+			if err != nil || n < part.low || n > part.high {
+				return Cost{}, fmt.Errorf("%q is not from %d to %d", words[i], part.low, part.high)
+			}
+			*part.to = n
+		}
+		return c, nil
+	}, func(c Cost) string { return fmt.Sprintf("%d %d %d", c.LogN, c.R, c.P) })
+}
+
+// altLogs reads "format:path"; a path alone means CLF, as Pure-FTPd has it.
+func altLogs(p *[]string) config.Value {
+	return config.ListOf(p, "format:path", func(s string) ([]string, error) {
+		format, path, found := strings.Cut(s, ":")
+		if !found {
+			format, path = "clf", s
+		}
+		switch format {
+		case "clf", "stats", "w3c", "xferlog":
+		default:
+			return nil, fmt.Errorf("%q is no log format; there are clf, stats, w3c and xferlog", format)
+		}
+		if !strings.HasPrefix(path, "/") {
+			return nil, fmt.Errorf("%q is not an absolute path", path)
+		}
+		return []string{format + ":" + path}, nil
+	}, func(list []string) string { return strings.Join(list, " ") })
+}
