@@ -1,0 +1,113 @@
+package control
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"strings"
+	"time"
+
+	"portreeve/server/session"
+)
+
+// Status is what the daemon is and how it fares.
+type Status struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	Uptime  int64     `json:"uptime"` // seconds
+
+	// Told by the daemon; Started, too
+	Listen      []string `json:"listen"`
+	Draining    bool     `json:"draining"` // shutting down: no new sessions, old ones end
+	Config      string   `json:"config"`   // file, "" if none
+	UserDB      string   `json:"user_db"`
+	NotInEffect []string `json:"not_in_effect"` // directives given whose feature is still to come
+
+	Limits session.Limits `json:"limits"`
+	Totals session.Totals `json:"totals"`
+
+	Goroutines int   `json:"goroutines"`
+	Memory     int64 `json:"memory"` // bytes the runtime holds from the system
+}
+
+func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	var st Status
+	if s.Status != nil {
+		st = s.Status()
+	}
+	st.Version, st.PID = s.Version, os.Getpid()
+	st.Uptime = int64(time.Since(st.Started).Seconds())
+	// Lists, not null, for those who loop over them.
+	st.Listen = append([]string{}, st.Listen...)
+	st.NotInEffect = append([]string{}, st.NotInEffect...)
+	st.Limits, st.Totals = s.Sessions.Limits(), s.Sessions.Totals()
+	st.Goroutines, st.Memory = runtime.NumGoroutine(), memory()
+	return writeJSON(w, http.StatusOK, st)
+}
+
+// memory asks for what the runtime has mapped and not given back. Unlike
+// runtime.ReadMemStats it does not stop the world.
+func memory() int64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples)
+	return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
+}
+
+// Status asks how the daemon fares.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return get[Status](ctx, c, "/v1/status")
+}
+
+// Reloaded is what a reload did.
+type Reloaded struct {
+	Changed []string `json:"changed"` // directives now in force
+	Restart []string `json:"restart"` // directives that changed and take effect at the next start
+}
+
+func (s *Server) postReload(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
+	if s.Reload == nil {
+		return fail(http.StatusNotImplemented, "this daemon cannot reload")
+	}
+	done, err := s.Reload(r.Context())
+	if err != nil {
+		f := fail(http.StatusUnprocessableEntity, "the configuration was refused and nothing has changed")
+		f.complaints = complaints(err)
+		return f
+	}
+	done.Changed = append([]string{}, done.Changed...)
+	done.Restart = append([]string{}, done.Restart...)
+	return writeJSON(w, http.StatusOK, done)
+}
+
+// complaints takes joined errors apart, a line each.
+func complaints(err error) []string {
+	var all []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// Reload makes the daemon read its configuration again. A *RefusedError has what
+// was wrong with it; then nothing has changed.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	return call[Reloaded](ctx, c, http.MethodPost, "/v1/reload", nil)
+}
+
+// A RefusedError is a configuration that the daemon would not take.
+type RefusedError struct{ Complaints []string }
+
+func (e *RefusedError) Error() string {
+	return "the configuration was refused and nothing has changed: " + strings.Join(e.Complaints, "; ")
+}
