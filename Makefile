@@ -1,0 +1,161 @@
+# The Go tool does the building; this file gives its commands names, finds what
+# the tests need, and starts a server to try. "make help" lists what there is.
+
+GO       ?= go
+PREFIX   ?= /usr/local
+MANDIR   ?= $(PREFIX)/share/man
+CONFDIR  ?= /etc/portreeve
+DESTDIR  ?=
+FUZZTIME ?= 30s
+BENCH    ?= .
+
+RELEASE := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X main.release=$(RELEASE)
+
+# The linter is not in go.mod: its dependencies are nobody's business here.
+LINT_VERSION := v2.15.0
+LINT         := .tools/golangci-lint-$(LINT_VERSION)
+
+# Programs that the tests run, each with the Debian package that has it. The
+# race detector needs a C compiler; strace shows that downloads use sendfile.
+CLIENTS := curl:curl lftp:lftp wget:wget ncftpput:ncftp ncftpget:ncftp tnftp:tnftp \
+	inetutils-ftp:inetutils-ftp python3:python3 pure-ftpd:pure-ftpd pure-pw:pure-ftpd-common \
+	strace:strace gcc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates
+
+# What must compile besides the machine at hand: system/processor.
+PORTS := freebsd/amd64 darwin/arm64 linux/arm64
+
+.PHONY: build
+build: ## build the program, static, as ./portreeve
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o portreeve ./cmd/portreeve
+
+.PHONY: run
+run: build ## start a server to try: user demo, port 2121, everything under ./var
+	@$(start_demo)
+
+.PHONY: test
+test: clients vet lint cross ## run every test; installs the clients that they need
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 15m ./...
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(LINT) ## run the linter
+	$(LINT) run ./...
+
+$(LINT):
+	@mkdir -p .tools
+	GOBIN='$(CURDIR)/.tools' GOFLAGS= CGO_ENABLED=0 $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv .tools/golangci-lint $@
+
+.PHONY: cross
+cross: ## compile for the other systems and processors
+	@for port in $(PORTS); do \
+		echo "CGO_ENABLED=0 GOOS=$${port%/*} GOARCH=$${port#*/} $(GO) build ./..."; \
+		CGO_ENABLED=0 GOOS=$${port%/*} GOARCH=$${port#*/} $(GO) build -buildvcs=false ./... || exit 1; \
+	done
+
+.PHONY: clients
+clients: ## install what the tests need and this machine lacks (Debian, by apt-get)
+	@$(install_clients)
+
+.PHONY: bench
+bench: ## measure; BENCH=regexp chooses
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || :); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: install
+install: ## install program, manual, completions and sample configuration; DESTDIR= PREFIX=
+	@test -x portreeve || $(MAKE) build
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(MANDIR)' '$(DESTDIR)$(CONFDIR)'
+	install -m 755 portreeve '$(DESTDIR)$(PREFIX)/bin/portreeve'
+	@set -e; for page in docs/*.[1-8]; do \
+		install -d "$(DESTDIR)$(MANDIR)/man$${page##*.}"; \
+		install -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/"; \
+	done
+	install -m 644 docs/portreeve.conf.sample '$(DESTDIR)$(CONFDIR)/portreeve.conf.sample'
+	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' \
+		'$(DESTDIR)$(PREFIX)/share/zsh/site-functions' '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
+	./portreeve completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/portreeve'
+	./portreeve completion zsh >'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_portreeve'
+	./portreeve completion fish >'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/portreeve.fish'
+
+.PHONY: clean
+clean: ## remove what was built, the demo server and the linter
+	rm -rf portreeve var .tools
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' Makefile | while read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
+
+# The demo user's files belong to whoever owns this folder. If that is root,
+# who is no FTP user, they belong to nobody; so does then what it uploads.
+define start_demo
+set -eu; \
+bind=127.0.0.1,2121; \
+set -- $$(ls -nd .); uid=$$3 gid=$$4; \
+if [ "$$uid" -eq 0 ]; then uid=$$(id -u nobody) gid=$$(id -g nobody); fi; \
+mkdir -p var/demo; \
+if [ "$$(id -u)" -eq 0 ]; then chown "$$(stat -c %u:%g .)" var; chown "$$uid:$$gid" var/demo; fi; \
+if ./portreeve pw show demo --db var/users.db >/dev/null 2>&1; then \
+	login='-u demo'; \
+	echo "User demo has the password that was printed when it was made; ./portreeve pw passwd demo --db var/users.db sets another."; \
+else \
+	password=$$(LC_ALL=C tr -dc 'a-km-z2-9' </dev/urandom | head -c 12); \
+	printf '%s\n%s\n' "$$password" "$$password" | \
+		./portreeve pw useradd demo -u "$$uid" -g "$$gid" -d "$(CURDIR)/var/demo" --db var/users.db >/dev/null; \
+	login="-u demo:$$password"; \
+	echo "User demo, password $$password, files under var/demo. This is not shown again."; \
+fi; \
+echo; \
+echo "To try, in another terminal:"; \
+echo "  curl $$login -T README.md ftp://127.0.0.1:2121/"; \
+echo "  ./portreeve who --socket var/portreeve.sock"; \
+echo "  ./portreeve pw list --db var/users.db"; \
+echo; \
+exec ./portreeve serve --config /dev/null --bind "$$bind" --passiveportrange 30000:30100 \
+	--userdb "$(CURDIR)/var/users.db" --controlsocket "$(CURDIR)/var/portreeve.sock"
+endef
+
+# A server that Debian would start on installing it (Pure-FTPd, whose hashes
+# and logins the tests compare with ours) must not run on a developer's machine.
+define install_clients
+set -u; PATH="$$PATH:/usr/sbin:/sbin"; missing=''; \
+for client in $(CLIENTS); do \
+	case $$client in \
+	/*) [ -e "$${client%:*}" ];; \
+	*) command -v "$${client%:*}" >/dev/null;; \
+	esac || missing="$$missing $${client#*:}"; \
+done; \
+[ -n "$$missing" ] || exit 0; \
+missing=$$(printf '%s\n' $$missing | sort -u | tr '\n' ' '); \
+echo "The tests need these Debian packages, which are not installed: $$missing"; \
+if ! command -v apt-get >/dev/null; then \
+	echo "There is no apt-get here: please install them by other means." >&2; exit 1; \
+elif [ "$$(id -u)" -eq 0 ]; then as_root=; \
+elif command -v sudo >/dev/null; then as_root=sudo; \
+else \
+	echo "Neither root nor sudo is at hand: please run as root: apt-get install $$missing" >&2; exit 1; \
+fi; \
+$$as_root env DEBIAN_FRONTEND=noninteractive sh -eu -c ' \
+	deny=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$deny ]; then \
+		trap "rm -f $$deny" EXIT; \
+		printf "#!/bin/sh\nexit 101\n" >$$deny; \
+		chmod 755 $$deny; \
+	fi; \
+	apt-get update -q; \
+	apt-get install -q -y --no-install-recommends "$$@"; \
+	case " $$* " in *" pure-ftpd "*) update-rc.d pure-ftpd disable;; esac' sh $$missing || \
+{ echo "Installing failed; please run as root: apt-get install $$missing" >&2; exit 1; }
+endef
