@@ -234,13 +234,24 @@ func (r *Registry) leaveUserLocked(account string) {
 	}
 }
 
+// add is called with the registry's lock held, so it does not ask for rates.
 func (t *Totals) add(e *Entry) {
-	var i Info
-	e.read(&i)
-	t.Up += i.TotalUp
-	t.Down += i.TotalDown
-	t.FilesUp += int64(i.FilesUp)
-	t.FilesDown += int64(i.FilesDown)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t.Up += e.up.bytes
+	t.Down += e.down.bytes
+	t.FilesUp += int64(e.up.whole)
+	t.FilesDown += int64(e.down.whole)
+	p := e.xfer.Load()
+	if p == nil {
+		return
+	}
+	switch p.State {
+	case Uploading:
+		t.Up += p.moved.Load()
+	case Downloading:
+		t.Down += p.moved.Load()
+	}
 }
 
 func full(n, limit int) bool { return limit > 0 && n >= limit }
