@@ -1,0 +1,39 @@
+//go:build unix
+
+package userdb
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// ownAsFolder gives a file that root made to the owner of its folder: the
+// daemon may run as somebody else, and must be able to write it.
+func ownAsFolder(f *os.File, folder string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return f.Chown(int(st.Uid), int(st.Gid))
+}
+
+// syncFolder makes a new name in a folder last.
+func syncFolder(folder string) error {
+	d, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) { // a file system that cannot
+		err = nil
+	}
+	return errors.Join(err, d.Close())
+}
