@@ -67,19 +67,10 @@ func Hash(password string, c Cost) (string, error) {
 	if err := c.Validate(); err != nil {
 		return "", err
 	}
-	if len(password) > maxPassword {
-		return "", invalid("the password is longer than %d bytes", maxPassword)
+	if err := ValidPassword(password); err != nil {
+		return "", err
 	}
-	if strings.ContainsAny(password, "\x00\r\n") {
-		return "", invalid("the password has a line break or NUL, which no client can send")
-	}
-	var random [32]byte
-	rand.Read(random[:])
-	b := []byte("$7$")
-	b = append64(b, uint64(c.LogN), 6)
-	b = append64(b, uint64(c.R), 30)
-	b = append64(b, uint64(c.P), 30)
-	b = encode64(b, random[:])
+	b := newSetting(c)
 	salt := b[len(b)-saltLen:]
 	key, err := scrypt.Key([]byte(password), salt, 1<<c.LogN, c.R, c.P, keyLen)
 	if err != nil {
@@ -87,6 +78,36 @@ func Hash(password string, c Cost) (string, error) {
 	}
 	b = append(b, '$')
 	return string(encode64(b, key)), nil
+}
+
+// ValidPassword returns why no user can have that password.
+func ValidPassword(password string) error {
+	switch {
+	case len(password) > maxPassword:
+		return invalid("the password is longer than %d bytes", maxPassword)
+	case strings.ContainsAny(password, "\x00\r\n"):
+		return invalid("the password has a line break or NUL, which no client can send")
+	}
+	return nil
+}
+
+// newSetting returns a hash of that cost up to its key, with a fresh salt.
+func newSetting(c Cost) []byte {
+	var random [32]byte
+	rand.Read(random[:])
+	b := []byte("$7$")
+	b = append64(b, uint64(c.LogN), 6)
+	b = append64(b, uint64(c.R), 30)
+	b = append64(b, uint64(c.P), 30)
+	return encode64(b, random[:])
+}
+
+// Dummy returns a hash that takes as long to check as one of that cost, and
+// that no password is known to have.
+func Dummy(c Cost) string {
+	var key [keyLen]byte
+	rand.Read(key[:])
+	return string(encode64(append(newSetting(c), '$'), key[:]))
 }
 
 // Verify reports whether password is the one of a stored hash. It first reads
@@ -101,7 +122,7 @@ func Verify(hash, password string, memory int64) (bool, error) {
 	if need > memory {
 		return false, fmt.Errorf("%w: %d MiB", ErrTooCostly, need>>20)
 	}
-	if len(password) > maxPassword {
+	if ValidPassword(password) != nil {
 		return false, nil
 	}
 	if !strings.HasPrefix(hash, "$7$") {

@@ -1,0 +1,112 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os/user"
+	"strconv"
+	"time"
+
+	"portreeve/userdb"
+)
+
+// admit applies the rules that hold for an account of whichever back-end.
+func (c *Chain) admit(ctx context.Context, s *settings, a Attempt, account Account) error {
+	if account.UID <= 0 || account.GID <= 0 || account.UID < s.MinUID {
+		return denied(ErrUID)
+	}
+	if !account.Hours.Contains(time.Now()) {
+		return denied(ErrHours)
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveWait)
+	defer cancel()
+	for _, side := range []struct {
+		what        string
+		addr        netip.Addr
+		allow, deny userdb.Patterns
+	}{
+		{"client", a.From, account.AllowClient, account.DenyClient},
+		{"local", a.Local, account.AllowLocal, account.DenyLocal},
+	} {
+		if err := c.permits(ctx, side.addr, side.allow, side.deny); err != nil {
+			return denied(fmt.Errorf("%s %w", side.what, err))
+		}
+	}
+	return nil
+}
+
+// resolveWait is how long all host names of an account may take to resolve.
+const resolveWait = 5 * time.Second
+
+// permits tells whether an address passes two lists: it must not be on the one
+// that denies, and must be on the one that allows, if there is such a list. A
+// name that does not resolve is taken to deny, and not to allow.
+func (c *Chain) permits(ctx context.Context, addr netip.Addr, allow, deny userdb.Patterns) error {
+	if len(allow) == 0 && len(deny) == 0 {
+		return nil
+	}
+	if !addr.IsValid() {
+		return fmt.Errorf("%w: it is not known", ErrAddress)
+	}
+	if len(deny) > 0 {
+		if on, err := c.listed(ctx, addr, deny); err != nil {
+			return fmt.Errorf("%w: a name of its deny list does not resolve: %w", ErrAddress, err)
+		} else if on {
+			return fmt.Errorf("%w: %s is denied", ErrAddress, addr)
+		}
+	}
+	if len(allow) > 0 {
+		if on, err := c.listed(ctx, addr, allow); !on {
+			return errors.Join(fmt.Errorf("%w: %s is not on the allow list", ErrAddress, addr), err)
+		}
+	}
+	return nil
+}
+
+// listed reports whether a list has the address; with false, also the error of
+// the names that could not be looked up.
+func (c *Chain) listed(ctx context.Context, addr netip.Addr, list userdb.Patterns) (bool, error) {
+	if list.Contains(addr) {
+		return true, nil
+	}
+	var errs []error
+	for _, host := range list.Hosts() {
+		addrs, err := c.resolve(ctx, host)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		for _, a := range addrs {
+			if a.Unmap().WithZone("") == addr {
+				return true, nil
+			}
+		}
+	}
+	return false, errors.Join(errs...)
+}
+
+func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// groupsOf returns the supplementary groups of a system user. A uid that the
+// system does not know has none, as virtual users mostly do.
+func groupsOf(uid int) []int {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return nil
+	}
+	ids, err := u.GroupIds()
+	if err != nil {
+		return nil // fewer groups are fewer rights
+	}
+	var groups []int
+	for _, id := range ids {
+		if gid, err := strconv.Atoi(id); err == nil {
+			groups = append(groups, gid)
+		}
+	}
+	return groups
+}

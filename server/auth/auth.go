@@ -1,0 +1,273 @@
+// Package auth answers whether a name and password open an account, by asking a
+// chain of back-ends.
+//
+// What a client can learn is one bit. Every refusal looks the same to it, and
+// as far as can be helped takes the same time: a password is hashed whether the
+// user is known or not, disabled or not, and the other rules are looked at only
+// when it was right. What remains is that a hash of another kind or cost than
+// today's takes its own time on top, until the next good login replaces it.
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"portreeve/userdb"
+)
+
+// What Login and a Backend answer, besides an account. Every other error means
+// that no answer was to be had, from a database, say; it refuses as well.
+var (
+	// ErrUnknown means that no user has that name. From a Backend, the next is asked.
+	ErrUnknown = errors.New("unknown user")
+	// ErrDenied means that the user is known and not let in. No other back-end is asked.
+	ErrDenied = errors.New("login denied")
+	// ErrBusy means that the login's time ran out while other passwords were being checked.
+	ErrBusy = errors.New("too many logins at once")
+)
+
+// Why a login was denied: for the log, and never for the client. Each comes
+// wrapped together with ErrDenied.
+var (
+	ErrPassword = errors.New("wrong password")
+	ErrDisabled = errors.New("account is disabled")
+	ErrExpired  = errors.New("account has expired")
+	ErrHours    = errors.New("outside the account's hours")
+	ErrAddress  = errors.New("address is not allowed")
+	ErrUID      = errors.New("uid is too low")
+)
+
+func denied(cause error) error { return fmt.Errorf("%w: %w", ErrDenied, cause) }
+
+// An Attempt is a client's try to log in.
+type Attempt struct {
+	Name, Password string
+	From           netip.Addr // the client
+	Local          netip.Addr // our address that it connected to
+	TLS            bool       // the control connection is encrypted
+}
+
+// An Account is what a login opens.
+type Account struct {
+	Name     string
+	UID, GID int
+	Groups   []int // supplementary; only looked up where the daemon can take them on
+	Home     string
+	Caged    bool
+	userdb.Limits
+
+	// granted is what the back-end does when nobody after it has refused.
+	granted func()
+}
+
+// A Backend knows users.
+type Backend interface {
+	// Login returns the account, or ErrUnknown if there is no such user here,
+	// or ErrDenied if there is one and it is not to be let in.
+	Login(ctx context.Context, a Attempt) (Account, error)
+}
+
+// A Method names a kind of back-end and tells it where its users are.
+type Method struct{ Kind, Arg string }
+
+// kinds are the back-ends that a Method may name.
+var kinds = map[string]func(shared, string) (Backend, error){
+	"userdb": newUsers,
+}
+
+// shared is what a back-end may use of its chain.
+type shared struct {
+	hashing *hashing
+	notes   *notes
+}
+
+// Options are the settings of a Chain.
+type Options struct {
+	Methods  []Method  // asked in this order
+	Backends []Backend // asked after them
+
+	Cost     userdb.Cost   // of a new password hash; zero is userdb.DefaultCost
+	Memory   int64         // bytes that all hashing together may use; 0 is DefaultMemory
+	Remember time.Duration // how long a good password need not be hashed again; 0 is not at all
+	MinUID   int           // accounts with a lower uid are refused, root's always
+
+	DelayStep time.Duration // a failed login is answered this much later for each before it
+	DelayMost time.Duration // but not later than this
+
+	Log *slog.Logger // of what goes wrong behind a login that was let in; nil is slog.Default
+}
+
+// DefaultMemory is the budget of hashing, enough for eight of the default cost.
+const DefaultMemory = 256 << 20
+
+// DefaultOptions are the settings that a daemon has if nobody says otherwise.
+func DefaultOptions() Options {
+	return Options{
+		Cost:      userdb.DefaultCost(),
+		Memory:    DefaultMemory,
+		Remember:  time.Minute,
+		DelayStep: 3 * time.Second,
+		DelayMost: 10 * time.Second,
+	}
+}
+
+// A Chain asks its back-ends in turn. It owns what they share: the memory for
+// hashing, the passwords found good lately, and the counts of failed logins.
+// Its methods may be called from many goroutines.
+type Chain struct {
+	settings   atomic.Pointer[settings]
+	remembered *remembered
+	failures   *failures
+	notes      *notes
+
+	hashes  atomic.Int64 // passwords hashed so far
+	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	groups  func(uid int) []int
+}
+
+// settings are what Configure replaces, as a whole.
+type settings struct {
+	Options
+	hashing  *hashing
+	backends []Backend
+}
+
+// New makes a chain.
+func New(o Options) (*Chain, error) {
+	c := &Chain{
+		remembered: newRemembered(),
+		failures:   newFailures(),
+		notes:      newNotes(),
+		resolve:    resolve,
+		groups:     func(int) []int { return nil },
+	}
+	if os.Geteuid() == 0 {
+		c.groups = groupsOf
+	}
+	if err := c.Configure(o); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Configure puts other settings in force for the logins to come. Good passwords
+// and failures stay remembered.
+func (c *Chain) Configure(o Options) error {
+	if o.Cost == (userdb.Cost{}) {
+		o.Cost = userdb.DefaultCost()
+	}
+	if o.Memory == 0 {
+		o.Memory = DefaultMemory
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if err := o.Cost.Validate(); err != nil {
+		return fmt.Errorf("password hashing: %w", err)
+	}
+	if need := o.Cost.Memory(); need > o.Memory {
+		return fmt.Errorf("password hashing: one hash takes %d bytes, more than the %d for all", need, o.Memory)
+	}
+	s := &settings{Options: o, hashing: newHashing(o, c.remembered, &c.hashes)}
+	if old := c.settings.Load(); old != nil && old.Memory == o.Memory {
+		s.hashing.slots = old.hashing.slots // what is in use now counts on
+	}
+	for _, m := range o.Methods {
+		build, ok := kinds[m.Kind]
+		if !ok {
+			return fmt.Errorf("no authentication method is called %q", m.Kind)
+		}
+		b, err := build(shared{s.hashing, c.notes}, m.Arg)
+		if err != nil {
+			return fmt.Errorf("authentication method %s: %w", m.Kind, err)
+		}
+		s.backends = append(s.backends, b)
+	}
+	s.backends = append(s.backends, o.Backends...)
+	c.notes.logTo(o.Log)
+	c.settings.Store(s)
+	return nil
+}
+
+// Login returns the account that an attempt opens. It may take as long as ctx
+// lets it; if ctx ends first, nobody is let in.
+func (c *Chain) Login(ctx context.Context, a Attempt) (Account, error) {
+	a.From, a.Local = a.From.Unmap().WithZone(""), a.Local.Unmap().WithZone("")
+	s := c.settings.Load()
+	account, err := c.ask(ctx, s, a)
+	if err == nil {
+		err = c.admit(ctx, s, a, account)
+	}
+	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied) {
+		c.failures.add(a.From)
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	if account.granted != nil {
+		account.granted()
+		account.granted = nil
+	}
+	if account.Groups == nil {
+		account.Groups = c.groups(account.UID)
+	}
+	return account, nil
+}
+
+// ask finds the back-end that knows the user, and returns what it says.
+func (c *Chain) ask(ctx context.Context, s *settings, a Attempt) (Account, error) {
+	// A password that none can be is refused before anybody is asked, so that
+	// the time tells nothing of the user.
+	if userdb.ValidPassword(a.Password) != nil {
+		return Account{}, denied(ErrPassword)
+	}
+	for _, b := range s.backends {
+		account, err := b.Login(ctx, a)
+		if err == nil && ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx))
+		}
+		if err == nil {
+			return account, nil
+		}
+		if !errors.Is(err, ErrUnknown) {
+			return Account{}, err
+		}
+	}
+	if err := s.hashing.waste(ctx, a.Name, a.Password); err != nil {
+		return Account{}, err
+	}
+	return Account{}, ErrUnknown
+}
+
+// Delay returns how long to wait before the last failed login from that address
+// is answered: longer with each failure, with a little chance in it, so that
+// the time of the answer tells less. The caller waits; other sessions, even
+// from the same address, need not.
+func (c *Chain) Delay(from netip.Addr) time.Duration {
+	s := c.settings.Load()
+	return delay(c.failures.count(from), s.DelayStep, s.DelayMost)
+}
+
+// Failures returns how many logins from that address have failed lately.
+func (c *Chain) Failures(from netip.Addr) int { return c.failures.count(from) }
+
+// Close writes what is still to be noted of past logins. The chain must not be
+// used any more.
+func (c *Chain) Close() { c.notes.close() }
+
+// Kinds returns the names that a Method may have, sorted.
+func Kinds() []string {
+	var names []string
+	for name := range kinds {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,225 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"portreeve/userdb"
+)
+
+// hashing checks passwords within a budget of memory. A flood of logins waits
+// in line, instead of taking 32 MiB each.
+type hashing struct {
+	cost       userdb.Cost
+	memory     int64
+	slots      *semaphore.Weighted // in bytes, of memory in all
+	remember   time.Duration
+	remembered *remembered
+	dummy      string // a hash of that cost, which no password has
+	count      *atomic.Int64
+}
+
+func newHashing(o Options, r *remembered, count *atomic.Int64) *hashing {
+	return &hashing{
+		cost:       o.Cost,
+		memory:     o.Memory,
+		slots:      semaphore.NewWeighted(o.Memory),
+		remember:   o.Remember,
+		remembered: r,
+		dummy:      userdb.Dummy(o.Cost),
+		count:      count,
+	}
+}
+
+// check reports whether password is the one that a user's stored hash was made
+// of. An error besides ErrBusy tells why the hash is no good, and comes after
+// as much time as any other answer.
+func (h *hashing) check(ctx context.Context, name, stored, password string) (bool, error) {
+	key := h.remembered.digest(name, stored, password)
+	if h.remember > 0 && h.remembered.has(key) {
+		return true, nil
+	}
+	return h.remembered.once(ctx, key, func() (bool, error) {
+		ok, err := h.verify(ctx, stored, password)
+		switch {
+		case ok:
+			h.remembered.add(key, h.remember)
+		case errors.Is(err, ErrBusy):
+		case userdb.Weaker(stored, h.cost):
+			// It took less time than a hash of today, or none: let a guess
+			// at this user cost as much as at any.
+			if _, wasteErr := h.verify(ctx, h.dummy, password); wasteErr != nil {
+				return false, wasteErr
+			}
+		}
+		return ok, err
+	})
+}
+
+// waste takes as long as check does for a wrong password.
+func (h *hashing) waste(ctx context.Context, name, password string) error {
+	_, err := h.check(ctx, name, h.dummy, password)
+	return err
+}
+
+func (h *hashing) verify(ctx context.Context, stored, password string) (bool, error) {
+	need, err := userdb.Memory(stored)
+	if err != nil {
+		return false, err
+	}
+	if need > h.memory {
+		return false, fmt.Errorf("%w: %d MiB", userdb.ErrTooCostly, need>>20)
+	}
+	if err := h.acquire(ctx, need); err != nil {
+		return false, err
+	}
+	defer h.slots.Release(need)
+	h.count.Add(1)
+	return userdb.Verify(stored, password, h.memory)
+}
+
+// renew hashes a password at today's cost.
+func (h *hashing) renew(ctx context.Context, password string) (string, error) {
+	need := h.cost.Memory()
+	if err := h.acquire(ctx, need); err != nil {
+		return "", err
+	}
+	defer h.slots.Release(need)
+	return userdb.Hash(password, h.cost)
+}
+
+func (h *hashing) acquire(ctx context.Context, need int64) error {
+	// A semaphore that is free does not look at the context.
+	if ctx.Err() != nil || h.slots.Acquire(ctx, need) != nil {
+		return fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx))
+	}
+	return nil
+}
+
+// A digest stands for a name, a stored hash and a password. Without the key,
+// which never leaves this process, nothing can be guessed from it.
+type digest [sha256.Size]byte
+
+// remembered holds the digests of passwords that were found good lately, so
+// that a client which opens ten connections waits once. Since the stored hash
+// is part of a digest, a changed password is never found. Wrong passwords are
+// not remembered, but a crowd with the same one waits for the same answer.
+type remembered struct {
+	key [32]byte
+
+	mu      sync.Mutex // guards the fields that follow
+	until   map[digest]time.Time
+	running map[digest]*running
+}
+
+// running is a check that others wait for. Its result is set before done closes.
+type running struct {
+	done chan struct{}
+	ok   bool
+	err  error
+}
+
+// maxRemembered bounds the memory for good passwords to some megabytes.
+const maxRemembered = 1 << 16
+
+func newRemembered() *remembered {
+	r := &remembered{until: make(map[digest]time.Time), running: make(map[digest]*running)}
+	rand.Read(r.key[:])
+	return r
+}
+
+func (r *remembered) digest(name, stored, password string) digest {
+	mac := hmac.New(sha256.New, r.key[:])
+	for _, part := range [...]string{name, stored, password} {
+		fmt.Fprintf(mac, "%d:", len(part)) // so that no two parts can be cut otherwise
+		io.WriteString(mac, part)
+	}
+	return digest(mac.Sum(nil))
+}
+
+func (r *remembered) has(key digest) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Before(r.until[key])
+}
+
+func (r *remembered) add(key digest, span time.Duration) {
+	if span <= 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if len(r.until) >= maxRemembered {
+		makeRoom(r.until, func(until time.Time) bool { return !now.Before(until) })
+	}
+	r.until[key] = now.Add(span)
+}
+
+// makeRoom takes entries out of a map that is full: of some picked at random,
+// those that are of no more use, or else any one.
+func makeRoom[K comparable, V any](m map[K]V, useless func(V) bool) {
+	const look = 64
+	room, seen := false, 0
+	for k, v := range m {
+		if useless(v) {
+			delete(m, k)
+			room = true
+		}
+		if seen++; seen == look {
+			break
+		}
+	}
+	for k := range m {
+		if !room {
+			delete(m, k)
+		}
+		return
+	}
+}
+
+// once calls check, unless one for the same digest is running, whose answer it
+// then waits for. If that one's client gave up, the next in line checks itself.
+func (r *remembered) once(ctx context.Context, key digest, check func() (bool, error)) (bool, error) {
+	for {
+		r.mu.Lock()
+		other := r.running[key]
+		if other == nil {
+			mine := &running{done: make(chan struct{})}
+			r.running[key] = mine
+			r.mu.Unlock()
+			return r.run(key, mine, check)
+		}
+		r.mu.Unlock()
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return false, fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx))
+		}
+		if !errors.Is(other.err, ErrBusy) {
+			return other.ok, other.err
+		}
+	}
+}
+
+func (r *remembered) run(key digest, mine *running, check func() (bool, error)) (bool, error) {
+	mine.err = errors.New("the check ended early") // what others see if check panics
+	defer func() {
+		r.mu.Lock()
+		delete(r.running, key)
+		r.mu.Unlock()
+		close(mine.done)
+	}()
+	mine.ok, mine.err = check()
+	return mine.ok, mine.err
+}

@@ -1,0 +1,64 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"portreeve/userdb"
+)
+
+// users is the back-end of our own virtual users.
+type users struct {
+	db      userdb.DB
+	hashing *hashing
+	notes   *notes
+}
+
+func newUsers(with shared, path string) (Backend, error) {
+	if path == "" {
+		return nil, errors.New("it needs the path of a database")
+	}
+	return &users{userdb.At(path), with.hashing, with.notes}, nil
+}
+
+// Login finds the user and checks the password first; whatever else refuses
+// comes after, when the client has shown that it knows the password.
+func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
+	u, err := b.db.Get(a.Name)
+	switch {
+	case errors.Is(err, userdb.ErrNoUser), errors.Is(err, userdb.ErrNoDatabase):
+		return Account{}, ErrUnknown
+	case errors.Is(err, userdb.ErrMalformed):
+		// u has no password: the time is spent, and nobody let in.
+	case err != nil:
+		return Account{}, fmt.Errorf("looking up a user: %w", err)
+	}
+	ok, hashErr := b.hashing.check(ctx, a.Name, u.Password, a.Password)
+	switch {
+	case errors.Is(hashErr, ErrBusy):
+		return Account{}, hashErr
+	case err != nil:
+		return Account{}, denied(err)
+	case hashErr != nil:
+		return Account{}, denied(hashErr)
+	case !ok:
+		return Account{}, denied(ErrPassword)
+	case u.Disabled:
+		return Account{}, denied(ErrDisabled)
+	case !u.Expires.IsZero() && !time.Now().Before(u.Expires):
+		return Account{}, denied(ErrExpired)
+	}
+	return Account{Name: u.Name, UID: u.UID, GID: u.GID, Home: u.Home, Caged: u.Caged, Limits: u.Limits,
+		granted: func() { b.granted(a, u) }}, nil
+}
+
+// granted notes a login, and has a hash that is not of today's cost made anew,
+// since this is when the password is known.
+func (b *users) granted(a Attempt, u userdb.User) {
+	b.notes.login(b.db, u.Name, userdb.Login{At: time.Now(), From: a.From})
+	if userdb.Weaker(u.Password, b.hashing.cost) {
+		b.notes.rehash(b.db, b.hashing, u, a.Password)
+	}
+}
