@@ -1,0 +1,78 @@
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// actAs returns how to act as the identity, and as whom that is.
+func actAs(as *Identity) (actor, Identity, error) {
+	groups, err := os.Getgroups()
+	if err != nil {
+		return nil, Identity{}, fmt.Errorf("read the groups of the process: %w", err)
+	}
+	own := Identity{UID: os.Geteuid(), GID: os.Getegid(), Groups: groups}
+	if as == nil {
+		return nil, own, nil
+	}
+	if as.UID == own.UID && as.GID == own.GID && own.UID != 0 {
+		return nil, own, nil
+	}
+	if as.UID <= 0 || as.GID < 0 {
+		return nil, own, fmt.Errorf("act as uid %d, gid %d: %w: only an account that is not root", as.UID, as.GID, ErrIdentity)
+	}
+	who := Identity{UID: as.UID, GID: as.GID, Groups: slices.Clone(as.Groups)}
+	a := &threadActor{user: who, own: own}
+	return a, who, a.do(func() error { return nil })
+}
+
+// A threadActor lends the calling thread the identity of a user for one job.
+//
+// Linux keeps identities by thread. The goroutine is locked to its thread
+// meanwhile, so that nothing else runs there, and the runtime starts new
+// threads from a clean one as long as any goroutine is locked.
+type threadActor struct {
+	user, own Identity
+}
+
+func (a *threadActor) do(job func() error) (err error) {
+	runtime.LockOSThread()
+	defer func() {
+		if back := become(&a.own); back != nil {
+			// Stay locked: the thread serves this goroutine alone and
+			// dies with it.
+			err = errors.Join(err, back)
+			return
+		}
+		runtime.UnlockOSThread()
+	}()
+	if err := become(&a.user); err != nil {
+		return err
+	}
+	return job()
+}
+
+// become makes id the file-system identity of this thread, by the raw system
+// calls: those of package syscall change every thread. While fsuid is not 0
+// the kernel withholds the capabilities that override file permissions.
+func become(id *Identity) error {
+	if err := unix.Setgroups(id.Groups); err != nil {
+		return fmt.Errorf("set groups of uid %d: %w: %w", id.UID, ErrIdentity, err)
+	}
+	// Neither call reports failure: each returns what was before, and -1,
+	// being no id, changes nothing and so only asks.
+	unix.SetfsgidRetGid(id.GID)
+	unix.SetfsuidRetUid(id.UID)
+	if gid, _ := unix.SetfsgidRetGid(-1); gid != id.GID {
+		return fmt.Errorf("set gid %d: %w", id.GID, ErrIdentity)
+	}
+	if uid, _ := unix.SetfsuidRetUid(-1); uid != id.UID {
+		return fmt.Errorf("set uid %d: %w", id.UID, ErrIdentity)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package vfs
+
+import (
+	"bytes"
+	"io/fs"
+	"strings"
+)
+
+// Names reserved for the daemon: no client can name, create or see them.
+const (
+	tempPrefix = ".pureftpd-upload." // an upload that is not complete
+	quotaFile  = ".ftpquota"         // where other servers count usage
+)
+
+const (
+	maxName = 255
+	maxPath = 4096
+)
+
+// Clean returns the virtual absolute path that path means to somebody in
+// cwd. It is lexical: empty components and "." go, ".." takes away the
+// component before it and stays at the root. Backslash and every other byte
+// are ordinary.
+func Clean(cwd, path string) string {
+	if path == "" || path[0] != '/' {
+		path = cwd + "/" + path
+	}
+	if isClean(path) {
+		return path
+	}
+	out := make([]byte, 0, len(path)+1)
+	for part := range strings.SplitSeq(path, "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			out = out[:max(0, bytes.LastIndexByte(out, '/'))]
+		default:
+			out = append(append(out, '/'), part...)
+		}
+	}
+	if len(out) == 0 {
+		return "/"
+	}
+	return string(out)
+}
+
+// isClean reports whether Clean would return the absolute path as it is.
+func isClean(path string) bool {
+	if path == "/" {
+		return true
+	}
+	for i := 0; i < len(path); i++ {
+		if path[i] != '/' {
+			continue
+		}
+		rest := path[i+1:]
+		if rest == "" || rest[0] == '/' {
+			return false
+		}
+		if rest[0] == '.' && (len(rest) == 1 || rest[1] == '/' ||
+			rest[1] == '.' && (len(rest) == 2 || rest[2] == '/')) {
+			return false
+		}
+	}
+	return true
+}
+
+// split cuts a clean path before its last component; base never holds a
+// slash, and is empty for the root alone.
+func split(path string) (dir, base string) {
+	i := strings.LastIndexByte(path, '/')
+	if i == 0 {
+		return "/", path[1:]
+	}
+	return path[:i], path[i+1:]
+}
+
+// join is the clean path of name in the clean directory dir.
+func join(dir, name string) string {
+	if dir == "/" {
+		return dir + name
+	}
+	return dir + "/" + name
+}
+
+// allowed reports whether clients may name path at all.
+func allowed(path string) bool {
+	if len(path) > maxPath {
+		return false
+	}
+	for part := range strings.SplitSeq(path, "/") {
+		if len(part) > maxName || reserved(part) {
+			return false
+		}
+	}
+	for i := 0; i < len(path); i++ {
+		if path[i] < ' ' || path[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func reserved(name string) bool {
+	return len(name) > 0 && name[0] == '.' && (name == quotaFile || strings.HasPrefix(name, tempPrefix))
+}
+
+// lookup cleans a path that must exist. A name that can never be created
+// does not exist, which also tells nothing about hidden files.
+func lookup(op, path string) (string, error) {
+	clean := Clean("/", path)
+	if !allowed(clean) {
+		return clean, fail(op, path, fs.ErrNotExist)
+	}
+	return clean, nil
+}
+
+// create cleans a path whose last component is about to come into being.
+func create(op, path string) (string, error) {
+	clean := Clean("/", path)
+	if !allowed(clean) {
+		return clean, fail(op, path, ErrName)
+	}
+	if clean == "/" {
+		return clean, fail(op, path, fs.ErrExist)
+	}
+	return clean, nil
+}

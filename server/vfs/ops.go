@@ -1,0 +1,311 @@
+package vfs
+
+import (
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"portreeve/userdb"
+)
+
+// Stat describes what path names, through links. It asks for no permission of
+// the account: the facts of one entry whose name is known are not a listing.
+func (f *FS) Stat(path string) (Info, error) {
+	return f.stat("stat", path, f.statPath)
+}
+
+// Lstat describes path itself, if it is a link.
+func (f *FS) Lstat(path string) (Info, error) {
+	return f.stat("lstat", path, f.lstatPath)
+}
+
+func (f *FS) stat(op, path string, stat func(path string, in *Info) error) (in Info, err error) {
+	clean, err := lookup(op, path)
+	if err != nil {
+		return Info{}, err
+	}
+	if err := f.do(func() error { return stat(clean, &in) }); err != nil {
+		return Info{}, fail(op, path, err)
+	}
+	return in, nil
+}
+
+// statPath and lstatPath run as the user.
+func (f *FS) statPath(path string, in *Info) error {
+	_, in.Name = split(path)
+	if path == "/" {
+		in.Name = "/"
+	}
+	return f.root.stat(path, in)
+}
+
+func (f *FS) lstatPath(path string, in *Info) error {
+	if path == "/" {
+		return f.statPath(path, in)
+	}
+	return f.at(path, func(d dir, base string) error { return d.lstat(base, in) })
+}
+
+// at opens the directory of path, which is not the root, for one operation
+// on the last component.
+func (f *FS) at(path string, op func(d dir, base string) error) error {
+	parent, base := split(path)
+	d, err := f.root.dir(parent)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return op(d, base)
+}
+
+// linkAt reads the link at path; it runs as the user.
+func (f *FS) linkAt(path string) (target string, err error) {
+	err = f.at(path, func(d dir, base string) error {
+		target, err = d.readlink(base)
+		return err
+	})
+	return target, err
+}
+
+// Chdir reports whether path is a directory that the user may enter.
+func (f *FS) Chdir(path string) error {
+	clean, err := lookup("chdir", path)
+	if err != nil {
+		return err
+	}
+	return fail("chdir", path, f.do(func() error { return f.root.enter(clean) }))
+}
+
+// Read opens a regular file; the caller closes it. The open never waits, not
+// even for the other end of a FIFO, which is then refused.
+func (f *FS) Read(path string) (*os.File, Info, error) {
+	clean, err := lookup("read", path)
+	if err == nil {
+		err = f.need(userdb.PermRead, "read", path)
+	}
+	if err == nil && strings.HasSuffix(path, "/") {
+		err = fail("read", path, ErrIsDir)
+	}
+	if err != nil {
+		return nil, Info{}, err
+	}
+	var file *os.File
+	var in Info
+	err = f.do(func() (err error) {
+		_, in.Name = split(clean)
+		file, err = f.root.open(clean, os.O_RDONLY, &in)
+		return err
+	})
+	if err == nil {
+		if err = storable(&in); err == nil {
+			return file, in, nil
+		}
+		file.Close()
+	}
+	return nil, Info{}, fail("read", path, err)
+}
+
+// storable refuses what holds no bytes of a user.
+func storable(in *Info) error {
+	switch {
+	case in.IsRegular():
+		return nil
+	case in.IsDir():
+		return ErrIsDir
+	}
+	return ErrNotRegular
+}
+
+// Remove removes a file or a link, never a directory.
+func (f *FS) Remove(path string) error {
+	return f.change("remove", path, userdb.PermDelete, dir.unlink)
+}
+
+// RemoveDir removes an empty directory; a link to one is none.
+func (f *FS) RemoveDir(path string) error {
+	return f.change("remove directory", path, userdb.PermDelete, dir.rmdir)
+}
+
+// change runs an operation on an existing entry other than the root.
+func (f *FS) change(op, path string, need userdb.Perms, run func(d dir, base string) error) error {
+	clean, err := lookup(op, path)
+	if err == nil {
+		err = f.need(need, op, path)
+	}
+	if err == nil && clean == "/" {
+		err = fail(op, path, ErrDenied)
+	}
+	if err != nil {
+		return err
+	}
+	return fail(op, path, f.do(func() error { return f.at(clean, run) }))
+}
+
+// Mkdir makes a directory, with 0777 less DirUmask for its mode; what is above
+// it must exist.
+func (f *FS) Mkdir(path string) error {
+	clean, err := create("make directory", path)
+	if err == nil {
+		err = f.need(userdb.PermMkdir, "make directory", path)
+	}
+	if err != nil {
+		return err
+	}
+	return fail("make directory", path, f.do(func() error {
+		return f.at(clean, func(d dir, base string) error {
+			return d.mkdir(base, 0o777&^f.opts.DirUmask)
+		})
+	}))
+}
+
+// Rename gives old the name path. It follows no link at the end of either. It
+// replaces a file there unless AutoRename is set, or the account may neither
+// write nor delete: then the error is fs.ErrExist.
+func (f *FS) Rename(old, path string) error {
+	from, err := lookup("rename", old)
+	if err == nil {
+		err = f.need(userdb.PermRename, "rename", old)
+	}
+	if err == nil && from == "/" {
+		err = fail("rename", old, ErrDenied)
+	}
+	if err != nil {
+		return err
+	}
+	to, err := create("rename to", path)
+	if err != nil {
+		return err
+	}
+	replace := !f.opts.AutoRename && f.perms&(userdb.PermWrite|userdb.PermDelete) != 0
+	return fail("rename to", path, f.do(func() error {
+		return f.at(from, func(src dir, base string) error {
+			return f.at(to, func(dst dir, name string) error {
+				return src.rename(base, dst, name, replace)
+			})
+		})
+	}))
+}
+
+// Chmod sets the permission bits of a file or directory, through links. Bits
+// above 0777 are ignored: no client makes a file set-uid, and a directory
+// keeps what it has of them.
+func (f *FS) Chmod(path string, mode fs.FileMode) error {
+	clean, err := lookup("change mode", path)
+	if err == nil {
+		err = f.need(userdb.PermChmod, "change mode", path)
+	}
+	if err != nil {
+		return err
+	}
+	return fail("change mode", path, f.do(func() error { return f.root.chmod(clean, mode) }))
+}
+
+// Chtimes sets the time of last modification, through links, and leaves the
+// time of access.
+func (f *FS) Chtimes(path string, mtime time.Time) error {
+	clean, err := lookup("change time", path)
+	if err == nil {
+		err = f.need(userdb.PermChmod, "change time", path)
+	}
+	if err != nil {
+		return err
+	}
+	return fail("change time", path, f.do(func() error { return f.root.chtimes(clean, mtime) }))
+}
+
+// Readlink returns the target of a link as the user may see it; see
+// ListOptions.Targets.
+func (f *FS) Readlink(path string) (string, error) {
+	clean, err := lookup("read link", path)
+	if err != nil {
+		return "", err
+	}
+	if clean == "/" {
+		return "", fail("read link", path, unix.EINVAL)
+	}
+	var target string
+	err = f.do(func() (err error) {
+		if target, err = f.linkAt(clean); err == nil {
+			parent, _ := split(clean)
+			target = f.shown(parent, target)
+		}
+		return err
+	})
+	return target, fail("read link", path, err)
+}
+
+// Free returns how many bytes the file system that holds path has for an
+// ordinary user.
+func (f *FS) Free(path string) (bytes int64, err error) {
+	clean, err := lookup("free space of", path)
+	if err != nil {
+		return 0, err
+	}
+	err = f.do(func() (err error) {
+		bytes, err = f.root.free(clean)
+		return err
+	})
+	return bytes, fail("free space of", path, err)
+}
+
+// shown returns the text of a link in the directory dir as a caged user may
+// see it. What begins with the host path of the root begins with / instead;
+// what leads out, or would forge a line of a listing, is "?". It runs as the
+// user.
+func (f *FS) shown(dir, target string) string {
+	for i := 0; i < len(target); i++ {
+		if target[i] < ' ' || target[i] == 0x7f {
+			return "?"
+		}
+	}
+	if f.host == "/" {
+		return target
+	}
+	if !strings.HasPrefix(target, "/") {
+		if !strings.Contains(target, "..") {
+			return target
+		}
+		// The link is where dir really is, if links lead to dir.
+		real, err := expand(dir, true, f.linkAt)
+		if err != nil || climbs(real, target) {
+			return "?"
+		}
+		return target
+	}
+	if target == f.host {
+		return "/"
+	}
+	if rest, ok := strings.CutPrefix(target, f.host+"/"); ok {
+		return "/" + rest
+	}
+	var in Info
+	if f.root.stat(target, &in) == nil {
+		return target
+	}
+	return "?"
+}
+
+// climbs reports whether the relative target, read in the clean path dir,
+// goes above the root.
+func climbs(dir, target string) bool {
+	depth := 0
+	if dir != "/" {
+		depth = strings.Count(dir, "/")
+	}
+	for part := range strings.SplitSeq(target, "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			depth--
+		default:
+			depth++
+		}
+		if depth < 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,393 @@
+package vfs
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"portreeve/userdb"
+)
+
+// How says what an upload does to what is there.
+type How struct {
+	// Offset writes from there on into the file that exists and keeps what
+	// lies beyond the bytes written.
+	Offset int64
+	// Append writes at the end the file has now, or at Offset if that is
+	// not 0 (RFC 3659, section 5.4).
+	Append bool
+	// Unique makes a name that is not taken from the last component of the
+	// path, which may be empty: "/dir/" leaves the choice to the FS.
+	Unique bool
+	// NoReplace refuses with fs.ErrExist if the name is taken.
+	NoReplace bool
+}
+
+// An Upload is a file that is being stored. Whoever has it calls Begin when
+// data is about to come, writes to File, and ends with Commit or Discard, all
+// in one goroutine at a time.
+//
+// With NoTruncate or AutoRename a whole file goes to a hidden name in the
+// directory of its final one, and Commit renames it, so the final name shows
+// the old content or all of the new. The new file has the permission bits of
+// the one it replaces and belongs to the user, even if the old one, which he
+// must have been allowed to write, did not; other names of the old one (hard
+// links) keep the old content. Otherwise, and always with Offset or Append,
+// the file is written in place, and what arrived of a broken upload stays.
+//
+// Commit does not wait for the disk: after it the file survives the end of
+// the daemon, however sudden, but not that of the machine.
+type Upload struct {
+	fs   *FS
+	file *os.File
+	dir  dir // where name and temp are; nil for an existing file in place
+
+	path    string // virtual; where the client will find it
+	name    string // last component of the final name
+	temp    string // hidden name; "" in place
+	offset  int64
+	replace bool // the final name may be taken
+	number  bool // and if it is not to be replaced, try name.1, name.2, ...
+	trunc   bool // Begin truncates
+	created bool // name is ours and new
+	began   bool
+	done    bool
+}
+
+// Write opens path for storing. A link to a file inside the root is followed,
+// and stays; one that leads nowhere is refused with fs.ErrNotExist.
+func (f *FS) Write(path string, how How) (*Upload, error) {
+	const op = "store"
+	if err := f.need(userdb.PermWrite, op, path); err != nil {
+		return nil, err
+	}
+	clean := Clean("/", path)
+	if !allowed(clean) {
+		return nil, fail(op, path, ErrName)
+	}
+	asDir := path == "" || path[len(path)-1] == '/'
+	if !how.Unique && (asDir || clean == "/") {
+		return nil, fail(op, path, ErrIsDir)
+	}
+	if err := f.acquire(); err != nil {
+		return nil, fail(op, path, err)
+	}
+	u := &Upload{fs: f, path: clean, offset: how.Offset}
+	err := f.do(func() error {
+		switch {
+		case how.Unique:
+			return u.openUnique(asDir)
+		case how.Offset > 0 || how.Append:
+			return u.openInPlace(how)
+		case f.opts.NoTruncate || f.opts.AutoRename:
+			return u.openHidden(how)
+		}
+		return u.openInPlace(how)
+	})
+	if err != nil {
+		u.Discard()
+		return nil, fail(op, path, err)
+	}
+	return u, nil
+}
+
+// openInPlace opens an existing file without truncating it, or makes one.
+func (u *Upload) openInPlace(how How) error {
+	for range 8 { // somebody else may remove and create the name meanwhile
+		var in Info
+		err := u.openExisting(&in)
+		switch {
+		case err == nil && how.NoReplace:
+			return fs.ErrExist
+		case err == nil:
+			return u.seek(how, in.Size)
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		case how.Offset > 0:
+			return ErrOffset
+		}
+		if err = u.in(u.path); err != nil {
+			return err
+		}
+		if err = u.make(u.name, u.mode()); err == nil {
+			u.created = true
+			return nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err := u.dir.lstat(u.name, &in); err == nil && in.IsLink() {
+			return fs.ErrNotExist // the link leads nowhere
+		}
+		u.dir.close()
+		u.dir = nil
+	}
+	return fs.ErrExist
+}
+
+// openExisting opens what is at the path, looking first, because to open a
+// device for writing may already do something to it.
+func (u *Upload) openExisting(in *Info) (err error) {
+	if err = u.fs.root.stat(u.path, in); err != nil {
+		return err
+	}
+	if err = storable(in); err != nil {
+		return err
+	}
+	if u.file, err = u.fs.root.open(u.path, os.O_WRONLY, in); err != nil {
+		return err
+	}
+	return storable(in)
+}
+
+// seek goes where the client wants to write. O_APPEND would do for one case,
+// but the kernel does not splice to such a file.
+func (u *Upload) seek(how How, size int64) error {
+	switch {
+	case how.Offset > size:
+		return ErrOffset
+	case how.Append && how.Offset == 0:
+		u.offset = size
+	case how.Offset == 0:
+		u.trunc = true
+	}
+	if u.offset == 0 {
+		return nil
+	}
+	_, err := u.file.Seek(u.offset, io.SeekStart)
+	return err
+}
+
+// openHidden makes the hidden file that is to become path.
+func (u *Upload) openHidden(how How) error {
+	if err := u.in(u.path); err != nil {
+		return err
+	}
+	u.number = u.fs.opts.AutoRename && !how.NoReplace
+	u.replace = !u.fs.opts.AutoRename && !how.NoReplace
+	mode := u.mode()
+	var old Info
+	err := u.dir.lstat(u.name, &old)
+	if err == nil && old.IsLink() && u.replace {
+		if err = u.follow(); err == nil {
+			if err = u.dir.lstat(u.name, &old); err != nil {
+				return err // the link leads nowhere
+			}
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case how.NoReplace:
+		return fs.ErrExist
+	case u.number && old.IsLink():
+	default:
+		if err := storable(&old); err != nil {
+			return err
+		}
+		if u.replace {
+			if err := u.writable(); err != nil {
+				return err
+			}
+			mode = old.Mode.Perm()
+		}
+	}
+	return u.makeHidden(mode)
+}
+
+// follow goes on to the file that a link at the final name means, so that
+// Commit does not replace the link.
+func (u *Upload) follow() error {
+	real, err := expand(u.path, true, u.fs.linkAt)
+	if err != nil {
+		return err
+	}
+	if real == "/" {
+		return ErrIsDir
+	}
+	u.dir.close()
+	u.dir = nil
+	return u.in(real)
+}
+
+// writable asks the kernel whether the user may write the file about to be
+// replaced, for which a rename would only need the directory.
+func (u *Upload) writable() error {
+	var in Info
+	file, err := u.dir.open(u.name, os.O_WRONLY, 0, &in)
+	if err != nil {
+		return err
+	}
+	file.Close()
+	return storable(&in)
+}
+
+func (u *Upload) makeHidden(mode fs.FileMode) error {
+	temp := tempPrefix + token(16)
+	if err := u.make(temp, mode); err != nil {
+		return err
+	}
+	u.temp = temp
+	return nil
+}
+
+// openUnique finds a name that is not taken. Its last part is random rather
+// than a count, so that the name, which the client is told before it sends
+// anything, is still free when a hidden file is given it in the end.
+func (u *Upload) openUnique(asDir bool) error {
+	hint, parent := "stou", u.path
+	if !asDir && u.path != "/" {
+		parent, hint = split(u.path)
+	}
+	hint = hint[:min(len(hint), maxName-9)]
+	for range 8 {
+		name := hint + "." + token(4)
+		u.path = join(parent, name)
+		if err := u.in(u.path); err != nil {
+			return err
+		}
+		if !u.fs.opts.NoTruncate {
+			err := u.make(name, u.mode())
+			u.created = err == nil
+			if !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+		}
+		var in Info
+		if err := u.dir.lstat(name, &in); errors.Is(err, fs.ErrNotExist) {
+			return u.makeHidden(u.mode())
+		} else if err != nil {
+			return err
+		}
+		u.dir.close()
+		u.dir = nil
+	}
+	return fs.ErrExist
+}
+
+// in opens the directory of path and remembers the last component.
+func (u *Upload) in(path string) (err error) {
+	var parent string
+	parent, u.name = split(path)
+	u.dir, err = u.fs.root.dir(parent)
+	return err
+}
+
+// mode is that of a new file.
+func (u *Upload) mode() fs.FileMode { return 0o777 &^ u.fs.opts.FileUmask }
+
+// make creates the file that is written to.
+func (u *Upload) make(name string, mode fs.FileMode) (err error) {
+	var in Info
+	u.file, err = u.dir.open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode, &in)
+	if err == nil && in.Mode.Perm() != mode.Perm() { // the umask of the process took bits
+		err = u.file.Chmod(mode.Perm())
+	}
+	return err
+}
+
+// token is n random bytes in hexadecimal.
+func token(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// File is where the data goes, already at the right offset. It is the
+// concrete type so that its ReadFrom may splice.
+func (u *Upload) File() *os.File { return u.file }
+
+// Name returns the virtual path of the file; with AutoRename it is final only
+// after Commit.
+func (u *Upload) Name() string { return u.path }
+
+// Offset returns where in the file the writing begins.
+func (u *Upload) Offset() int64 { return u.offset }
+
+// Begin is called when data is about to come, not before: only then does a
+// file that is written in place lose its old content.
+func (u *Upload) Begin() error {
+	u.began = true
+	if !u.trunc {
+		return nil
+	}
+	u.trunc = false
+	return fail("store", u.path, u.file.Truncate(0))
+}
+
+// Commit ends an upload that is complete. If it fails, a hidden file is gone.
+func (u *Upload) Commit() error {
+	if u.done {
+		return fail("store", u.path, fs.ErrClosed)
+	}
+	if err := u.file.Close(); err != nil {
+		u.Discard()
+		return fail("store", u.path, err)
+	}
+	if u.temp == "" {
+		u.end()
+		return nil
+	}
+	err := u.fs.do(u.rename)
+	if err == nil {
+		u.temp = ""
+	}
+	u.Discard()
+	return fail("store", u.path, err)
+}
+
+// rename gives the hidden file its name.
+func (u *Upload) rename() error {
+	if !u.number {
+		return u.dir.rename(u.temp, u.dir, u.name, u.replace)
+	}
+	parent, _ := split(u.path)
+	name := u.name
+	for i := 1; i < 10000; i++ {
+		err := u.dir.rename(u.temp, u.dir, name, false)
+		if err == nil {
+			u.path = join(parent, name)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		name = u.name + "." + strconv.Itoa(i)
+		if len(name) > maxName {
+			return ErrName
+		}
+	}
+	return fs.ErrExist
+}
+
+// Discard gives up an upload. Hidden files go, and so does one that was made
+// in place for data that never came. It does nothing after Commit.
+func (u *Upload) Discard() error {
+	if u.done {
+		return nil
+	}
+	if u.file != nil {
+		u.file.Close()
+	}
+	var err error
+	if u.temp != "" {
+		err = u.fs.do(func() error { return u.dir.unlink(u.temp) })
+	} else if u.created && !u.began {
+		err = u.fs.do(func() error { return u.dir.unlink(u.name) })
+	}
+	u.end()
+	return fail("discard", u.path, err)
+}
+
+// end releases what Write acquired.
+func (u *Upload) end() {
+	u.done = true
+	if u.dir != nil {
+		u.dir.close()
+	}
+	u.fs.release()
+}

@@ -1,0 +1,183 @@
+// Package vfs is the only code that touches users' files: it confines, acts
+// as the user, and applies what the account is allowed.
+//
+// Paths are virtual: absolute, slash-separated, byte strings; "/" is the root
+// of the user. [Clean] makes one from what a client sent. Inside a root the
+// kernel resolves links as it would after chroot(2): an absolute link means
+// the root of the user, ".." never climbs above it.
+//
+// As root, every operation that opens or names a file runs with the user's
+// uid, gid and groups; reading and writing an open file looks at none of them.
+// A program that uses this must keep its main goroutine on the main thread:
+//
+//	func init() { runtime.LockOSThread() }
+//
+// because a thread that could not be given back its identity ends with its
+// goroutine, and the main thread cannot end (it would stay, parked, and show
+// the user's identity in the files of the process under /proc).
+//
+// Modes of what is created come from Options and not from the umask of the
+// process, which is shared by all threads.
+package vfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"portreeve/userdb"
+)
+
+// Identity is whom the kernel is to judge file accesses by.
+type Identity struct {
+	UID, GID int
+	Groups   []int // supplementary
+}
+
+// Options are the terms of one account.
+type Options struct {
+	As    *Identity // nil: act as the process
+	Caged bool      // the home is the root; otherwise "/" is, and the home is where one starts
+	Perms userdb.Perms
+
+	// Bits taken away from 0777 for files and directories created;
+	// Pure-FTPd's "Umask 133:022" is 0133 and 0022.
+	FileUmask, DirUmask fs.FileMode
+
+	// NoTruncate keeps an upload under a hidden name until it is complete;
+	// see Upload.
+	NoTruncate bool
+
+	// AutoRename never overwrites: a file stored under a name that is taken
+	// becomes name.1, name.2 and so on, and a rename onto it is refused.
+	AutoRename bool
+}
+
+// FS is the file system of one logged-in user. Its methods may be called from
+// several goroutines at once.
+type FS struct {
+	root  root
+	actor actor    // how to become the user; nil if the process is him
+	who   Identity // whom operations run as, for Rights
+	perms userdb.Perms
+	start string // virtual
+	host  string // host path of the root, for showing absolute links
+	opts  Options
+
+	mu     sync.Mutex // guards the fields that follow
+	closed bool
+	refs   int // the root is closed with the last: one until Close, one for each operation, upload and listing
+}
+
+// Open opens the file system of an account whose home is the host path home,
+// as that account. Options.Caged makes the home its root; so does "/./" in
+// home, which parts the root from the directory where one starts:
+// "/home/joe/./sub" is rooted in /home/joe and starts in /sub (in / if there
+// is no such directory).
+//
+// Errors name the host path; they are for the log.
+func Open(home string, o Options) (*FS, error) {
+	return open(home, o, openRoot)
+}
+
+func open(home string, o Options, openRoot func(host string) (root, error)) (*FS, error) {
+	if !strings.HasPrefix(home, "/") {
+		return nil, fmt.Errorf("open home %q: not an absolute path: %w", home, ErrNoHome)
+	}
+	f := &FS{perms: o.Perms, opts: o, refs: 1}
+	f.host, f.start = place(home, o.Caged)
+	var err error
+	if f.actor, f.who, err = actAs(o.As); err != nil {
+		return nil, fmt.Errorf("open home %q: %w", home, err)
+	}
+	err = f.do(func() (err error) {
+		if f.root, err = openRoot(f.host); err != nil {
+			return err
+		}
+		err = f.root.enter(f.start)
+		if err != nil && f.host != "/" && errors.Is(err, fs.ErrNotExist) && f.start != "/" {
+			f.start = "/"
+			err = f.root.enter(f.start)
+		}
+		return err
+	})
+	if err != nil {
+		f.Close()
+		if errors.Is(err, ErrIdentity) {
+			return nil, fmt.Errorf("open home %q: %w", home, err)
+		}
+		return nil, fmt.Errorf("open home %q: %w: %w", home, ErrNoHome, cause(err))
+	}
+	return f, nil
+}
+
+// place splits a home into the host path of the root and the virtual path of
+// the directory to start in.
+func place(home string, caged bool) (host, start string) {
+	if before, after, ok := strings.Cut(home, "/./"); ok {
+		return Clean("/", before), Clean("/", after)
+	}
+	if caged {
+		return Clean("/", home), "/"
+	}
+	return "/", Clean("/", home)
+}
+
+// Home returns the virtual directory where the user starts.
+func (f *FS) Home() string { return f.start }
+
+// Perms returns what the account may do.
+func (f *FS) Perms() userdb.Perms { return f.perms }
+
+// Close gives up the root, once the uploads and listings still open have
+// ended.
+func (f *FS) Close() error {
+	f.mu.Lock()
+	again := f.closed
+	f.closed = true
+	f.mu.Unlock()
+	if !again {
+		f.release()
+	}
+	return nil
+}
+
+func (f *FS) acquire() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.refs == 0 {
+		return fs.ErrClosed
+	}
+	f.refs++
+	return nil
+}
+
+func (f *FS) release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.refs--; f.refs == 0 && f.root != nil {
+		f.root.close()
+	}
+}
+
+// do runs job as the user.
+func (f *FS) do(job func() error) error {
+	if err := f.acquire(); err != nil {
+		return err
+	}
+	defer f.release()
+	if f.actor == nil {
+		return job()
+	}
+	return f.actor.do(job)
+}
+
+// need refuses op on path unless the account has all of perms.
+func (f *FS) need(perms userdb.Perms, op, path string) error {
+	if f.perms&perms != perms {
+		return fail(op, path, ErrDenied)
+	}
+	return nil
+}
