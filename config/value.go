@@ -45,13 +45,16 @@ func (v *single[T]) Set(text string) error {
 }
 
 // A lister is a Value that several lines fill. Its first Set replaces the
-// default and the next extend it; extend makes the first one extend too.
+// default and the next extend it; extend makes the first one extend too. An
+// empty text empties it.
 type lister interface {
 	Value
 	extend()
+	lines() []string // texts that, set one after another, give the same list
 }
 
-// ListOf returns a Value over p that grows by what each Set parses.
+// ListOf returns a Value over p that grows by what each Set parses. Parse must
+// understand what show writes of a list of one.
 func ListOf[T any](p *[]T, kind string, parse func(string) ([]T, error), show func([]T) string) Value {
 	return &list[T]{p: p, kind: kind, parse: parse, show: show}
 }
@@ -67,7 +70,20 @@ type list[T any] struct {
 func (v *list[T]) String() string { return v.show(*v.p) }
 func (v *list[T]) Type() string   { return v.kind }
 func (v *list[T]) extend()        { v.changed = true }
+
+func (v *list[T]) lines() []string {
+	var texts []string
+	for x := range slices.Chunk(*v.p, 1) {
+		texts = append(texts, v.show(x))
+	}
+	return texts
+}
+
 func (v *list[T]) Set(text string) error {
+	if strings.TrimSpace(text) == "" {
+		*v.p, v.changed = nil, true
+		return nil
+	}
 	x, err := v.parse(text)
 	if err != nil {
 		return err
@@ -367,8 +383,11 @@ func ShowSize(n, plain int64) string {
 func Span(p *time.Duration, unit, low, high time.Duration) Value {
 	return Of(p, "time", func(s string) (time.Duration, error) {
 		d, err := time.ParseDuration(s)
-		if n, notPlain := strconv.ParseInt(s, 10, 32); notPlain == nil {
-			d, err = time.Duration(n)*unit, nil
+		if n, notPlain := strconv.ParseInt(s, 10, 64); notPlain == nil {
+			if n > int64(high/unit) {
+				return 0, fmt.Errorf("%s is not from %s to %s", s, ShowSpan(low), ShowSpan(high))
+			}
+			d, err = time.Duration(max(n, -1))*unit, nil
 		}
 		if err != nil {
 			return 0, fmt.Errorf("%q is not a time such as 90s, 15m or 24h", s)
