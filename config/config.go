@@ -97,14 +97,27 @@ func (t Table[T]) unknown(name string) error {
 	if near := Nearest(name, names); near != "" {
 		return fmt.Errorf("%w %q; did you mean %s?", ErrUnknown, name, near)
 	}
-	return fmt.Errorf("%w %q", ErrUnknown, name)
+	return fmt.Errorf("%w %q", ErrUnknown, clip(name))
 }
 
-// maxInclude is how deep Include may nest, which also ends a file that includes itself.
+// clip shortens what a file says in a name's place, which may be anything, for
+// an error's text.
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "..."
+	}
+	return s
+}
+
+// maxInclude is how deep files may be nested by Include.
 const maxInclude = 16
 
-// maxLine bounds one line of a file, so that a wrong file (a disk, a log) is refused soon.
-const maxLine = 64 << 10
+// A wrong file (a disk, a log) is refused soon: by a line that is too long, or
+// by more faults than anybody reads.
+const (
+	maxLine   = 64 << 10
+	maxFaults = 100
+)
 
 // Read fills v from a file's text and returns where each value stands. All
 // faults are reported at once, joined, each as "file:line: what is wrong";
@@ -112,9 +125,7 @@ const maxLine = 64 << 10
 // file at that place, relative to this one's folder; one that is not there is
 // passed over, as Pure-FTPd does.
 func (t Table[T]) Read(v *T, r io.Reader, file string) (Origins, error) {
-	rd := reader[T]{table: t, bound: make(map[string]Value), origins: make(Origins)}
-	rd.read(v, r, file, 0)
-	return rd.origins, errors.Join(rd.errs...)
+	return t.newReader().all(v, r, file)
 }
 
 // ReadFile is Read of the file of that name.
@@ -124,44 +135,68 @@ func (t Table[T]) ReadFile(v *T, name string) (Origins, error) {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	defer f.Close()
-	return t.Read(v, f, name)
+	rd := t.newReader()
+	if info, err := f.Stat(); err == nil {
+		rd.within = append(rd.within, info)
+	}
+	return rd.all(v, f, name)
 }
 
+// A reader is one call of Read, with the files that it includes.
 type reader[T any] struct {
 	table   Table[T]
 	bound   map[string]Value // each row is bound once, so that a list can tell its first line from the next
 	origins Origins
+	within  []fs.FileInfo // the files that are being read, outermost first
 	errs    []error
 }
 
-func (rd *reader[T]) fail(file string, line int, err error) {
-	rd.errs = append(rd.errs, fmt.Errorf("%s:%d: %w", file, line, err))
+func (t Table[T]) newReader() *reader[T] {
+	return &reader[T]{table: t, bound: make(map[string]Value), origins: make(Origins)}
 }
 
-func (rd *reader[T]) read(v *T, r io.Reader, file string, depth int) {
+func (rd *reader[T]) all(v *T, r io.Reader, file string) (Origins, error) {
+	rd.read(v, r, file)
+	return rd.origins, errors.Join(rd.errs...)
+}
+
+func (rd *reader[T]) fail(file string, line int, err error) {
+	if len(rd.errs) == maxFaults {
+		err = errors.New("too many faults; the rest is not read")
+	}
+	if len(rd.errs) <= maxFaults {
+		rd.errs = append(rd.errs, fmt.Errorf("%s:%d: %w", file, line, err))
+	}
+}
+
+func (rd *reader[T]) read(v *T, r io.Reader, file string) {
 	sc := bufio.NewScanner(r)
 	sc.Buffer(nil, maxLine)
 	line := 0
-	for sc.Scan() {
+	for len(rd.errs) <= maxFaults && sc.Scan() {
 		line++
-		name, text, err := splitLine(sc.Text())
-		switch {
-		case err != nil:
+		text := sc.Text()
+		if line == 1 {
+			text = strings.TrimPrefix(text, "\ufeff") // the mark with which Windows editors begin a file
+		}
+		if err := rd.line(v, text, file, line); err != nil {
 			rd.fail(file, line, err)
-		case name == "":
-		case strings.EqualFold(name, "Include"):
-			if err := rd.include(v, text, file, depth); err != nil {
-				rd.fail(file, line, err)
-			}
-		default:
-			if err := rd.set(v, name, text, fmt.Sprintf("%s:%d", file, line)); err != nil {
-				rd.fail(file, line, err)
-			}
 		}
 	}
 	if err := sc.Err(); err != nil {
 		rd.fail(file, line+1, fmt.Errorf("reading the line: %w", err))
 	}
+}
+
+func (rd *reader[T]) line(v *T, line, file string, n int) error {
+	name, text, err := splitLine(line)
+	switch {
+	case err != nil || name == "":
+		return err
+	case strings.EqualFold(name, "Include"):
+		return rd.include(v, text, file)
+	}
+	return rd.set(v, name, text, fmt.Sprintf("%s:%d", file, n))
 }
 
 func (rd *reader[T]) set(v *T, name, text, origin string) error {
@@ -186,11 +221,11 @@ func (rd *reader[T]) set(v *T, name, text, origin string) error {
 	return nil
 }
 
-func (rd *reader[T]) include(v *T, name, from string, depth int) error {
+func (rd *reader[T]) include(v *T, name, from string) error {
 	if name == "" {
 		return errors.New("Include needs the path of a file")
 	}
-	if depth+1 >= maxInclude {
+	if len(rd.within) >= maxInclude {
 		return fmt.Errorf("Include: more than %d files deep", maxInclude)
 	}
 	if !filepath.IsAbs(name) {
@@ -204,7 +239,18 @@ func (rd *reader[T]) include(v *T, name, from string, depth int) error {
 		return fmt.Errorf("Include: %w", err)
 	}
 	defer f.Close()
-	rd.read(v, f, name, depth+1)
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("Include: %w", err)
+	}
+	// Depth alone would not do: a file with ten lines that include it would be
+	// read ten to the power of sixteen times.
+	if slices.ContainsFunc(rd.within, func(outer fs.FileInfo) bool { return os.SameFile(outer, info) }) {
+		return fmt.Errorf("Include: %s includes itself", name)
+	}
+	rd.within = append(rd.within, info)
+	rd.read(v, f, name)
+	rd.within = rd.within[:len(rd.within)-1]
 	return nil
 }
 
@@ -217,7 +263,7 @@ func splitLine(line string) (name, value string, err error) {
 	}
 	end := strings.IndexAny(line, " \t=:")
 	if end < 0 {
-		return "", "", fmt.Errorf("%s has no value", line)
+		return "", "", fmt.Errorf("%q has no value", clip(line))
 	}
 	if end == 0 {
 		return "", "", fmt.Errorf("a line begins with a name, not with %q", line[:1])
@@ -231,7 +277,7 @@ func splitLine(line string) (name, value string, err error) {
 		return name, value[1 : n-1], nil // quotes keep a value's outer blanks, and an empty value
 	}
 	if value == "" {
-		return "", "", fmt.Errorf("%s has no value", name)
+		return "", "", fmt.Errorf("%q has no value", clip(name))
 	}
 	return name, value, nil
 }

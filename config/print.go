@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Setting is a row with its value, as text.
@@ -44,9 +45,37 @@ func (t Table[T]) Changed(a, b T) []Field[T] {
 	return rows
 }
 
-// Line writes a setting as a file would hold it.
+// Write writes the lines of a file that sets every row as v has it.
+func (t Table[T]) Write(w io.Writer, v T) error {
+	var b strings.Builder
+	for _, f := range t {
+		if f.AliasOf != "" {
+			continue
+		}
+		for _, text := range texts(f.Bind(&v)) {
+			b.WriteString(Line(f.Name, text) + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// texts returns what to set, one text after another, to get v's value.
+func texts(v Value) []string {
+	if l, isList := v.(lister); isList {
+		if lines := l.lines(); len(lines) > 0 {
+			return lines
+		}
+	}
+	return []string{v.String()}
+}
+
+// Line writes a setting as a file would hold it. Quotes guard what a reader
+// takes for no part of the value: blanks at its ends, an '=' or ':' before it,
+// quotes around it.
 func Line(name, value string) string {
-	if value == "" || strings.TrimSpace(value) != value {
+	quoted := len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"'
+	if value == "" || quoted || value[0] == '=' || value[0] == ':' || strings.TrimSpace(value) != value {
 		value = `"` + value + `"`
 	}
 	return fmt.Sprintf("%-28s %s", name, value)
@@ -115,7 +144,10 @@ func (t Table[T]) WriteManual(w io.Writer, defaults T) error {
 			}
 			v := f.Bind(&defaults)
 			fmt.Fprintf(&b, ".TP\n\\fB%s\\fR \\fI%s\\fR\n", Roff(f.Name), Roff(v.Type()))
-			fmt.Fprintf(&b, "%s\n.br\n", Roff(f.help()))
+			for _, line := range Wrap(f.help(), 72) {
+				b.WriteString(Roff(line) + "\n")
+			}
+			b.WriteString(".br\n")
 			flag := "\\fB\\-\\-" + Roff(f.LongFlag()) + "\\fR"
 			if f.Short != "" {
 				flag = "\\fB\\-" + Roff(f.Short) + "\\fR, " + flag
@@ -152,7 +184,7 @@ func Wrap(text string, width int) []string {
 		switch {
 		case line == "":
 			line = word
-		case len(line)+1+len(word) > width:
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
 			lines = append(lines, line)
 			line = word
 		default:
