@@ -141,6 +141,9 @@ func Verify(hash, password string, memory int64) (bool, error) {
 
 // Memory returns how many bytes it takes to check a hash.
 func Memory(hash string) (int64, error) {
+	if validHash(hash) != nil {
+		return 0, ErrUnknownHash // base64 decoders pass over line breaks
+	}
 	if !strings.HasPrefix(hash, "$7$") {
 		return foreignMemory(hash)
 	}
