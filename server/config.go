@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -181,6 +182,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("AnonymousOnly and NoAnonymous exclude each other")
 	case c.UserDB == "":
 		return fmt.Errorf("UserDB is empty: there would be no users")
+	case len(c.Bind) == 0:
+		return fmt.Errorf("Bind is empty: there would be nowhere to connect to")
 	}
 	return nil
 }
@@ -207,13 +210,13 @@ func (e Endpoint) String() string {
 }
 
 // parseEndpoint reads Pure-FTPd's "address,port", "address,", ",port" and
-// "port", and "address:port" as everybody else writes it.
-func parseEndpoint(text string) ([]Endpoint, error) {
+// "port", an address alone, and "address:port" as everybody else writes it.
+func parseEndpoint(text string) (Endpoint, error) {
 	host, port, found := strings.Cut(text, ",")
 	if !found {
 		if h, p, err := net.SplitHostPort(text); err == nil {
 			host, port = h, p
-		} else {
+		} else if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err != nil {
 			host, port = "", text
 		}
 	}
@@ -221,22 +224,32 @@ func parseEndpoint(text string) ([]Endpoint, error) {
 	if host != "" {
 		addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 		if err != nil {
-			return nil, fmt.Errorf("%q is not an IP address", host)
+			return e, fmt.Errorf("%q is not an IP address", host)
 		}
 		e.Addr = addr.Unmap()
 	}
 	if port != "" {
 		n, err := net.LookupPort("tcp", port)
 		if err != nil {
-			return nil, fmt.Errorf("%q is neither a port nor the name of a service", port)
+			return e, fmt.Errorf("%q is neither an address, nor a port, nor the name of a service", port)
 		}
 		e.Port = uint16(n)
 	}
-	return []Endpoint{e}, nil
+	return e, nil
 }
 
 func endpoints(p *[]Endpoint) config.Value {
-	return config.ListOf(p, "address,port", parseEndpoint, func(list []Endpoint) string {
+	return config.ListOf(p, "address,port", func(s string) ([]Endpoint, error) {
+		var list []Endpoint
+		for word := range strings.FieldsSeq(s) {
+			e, err := parseEndpoint(word)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, e)
+		}
+		return list, nil
+	}, func(list []Endpoint) string {
 		var words []string
 		for _, e := range list {
 			host := ""
@@ -310,6 +323,9 @@ func optionalPair[T comparable](p *T, kind, between string, low int64, join func
 		if err != nil {
 			return none, err
 		}
+		if a < low || b < low {
+			return none, fmt.Errorf("%q is one number, %s are two", s, kind)
+		}
 		return join(a, b), nil
 	}, func(v T) string {
 		if v == none {
@@ -335,26 +351,39 @@ func perUser(p *PerUserLimits) config.Value {
 		func(l PerUserLimits) (a, b int64) { return int64(l.User), int64(l.Anonymous) })
 }
 
-// authKinds are Pure-FTPd's authentication methods, with the directive that
-// adds each of them to the chain; an empty one has none.
-var authKinds = []struct{ kind, directive string }{
-	{"userdb", ""}, {"puredb", "PureDB"}, {"extauth", "ExtAuth"}, {"ldap", "LDAPConfigFile"},
-	{"mysql", "MySQLConfigFile"}, {"pgsql", "PGSQLConfigFile"}, {"pam", "PAMAuthentication"}, {"unix", "UnixAuthentication"},
+// authKinds are Pure-FTPd's authentication methods, and our own database.
+var authKinds = []authKind{
+	{"userdb", false}, {"puredb", true}, {"extauth", true}, {"ldap", true},
+	{"mysql", true}, {"pgsql", true}, {"pam", false}, {"unix", false},
+}
+
+type authKind struct {
+	name     string
+	needsArg bool
 }
 
 func authMethods(p *[]AuthMethod) config.Value {
 	return config.ListOf(p, "kind[:argument]", func(s string) ([]AuthMethod, error) {
-		kind, arg, _ := strings.Cut(s, ":")
-		for _, k := range authKinds {
-			if strings.EqualFold(k.kind, kind) {
-				return []AuthMethod{{k.kind, arg}}, nil
+		var list []AuthMethod
+		for word := range strings.FieldsSeq(s) {
+			kind, arg, _ := strings.Cut(word, ":")
+			i := slices.IndexFunc(authKinds, func(k authKind) bool { return strings.EqualFold(k.name, kind) })
+			switch {
+			case i < 0:
+				return nil, fmt.Errorf("%q is no authentication method", kind)
+			case authKinds[i].needsArg && arg == "":
+				return nil, fmt.Errorf("%s needs an argument: %[1]s:FILE", kind)
 			}
+			list = append(list, AuthMethod{authKinds[i].name, arg})
 		}
-		return nil, fmt.Errorf("%q is no authentication method", kind)
+		return list, nil
 	}, func(list []AuthMethod) string {
 		var words []string
 		for _, m := range list {
-			words = append(words, strings.TrimSuffix(m.Kind+":"+m.Arg, ":"))
+			if m.Arg != "" {
+				m.Kind += ":"
+			}
+			words = append(words, m.Kind+m.Arg)
 		}
 		return strings.Join(words, " ")
 	})
@@ -363,8 +392,12 @@ func authMethods(p *[]AuthMethod) config.Value {
 // authFile is a directive whose value is the argument of one kind; authSwitch
 // is one that turns a kind on.
 func authFile(p *[]AuthMethod, kind string) config.Value {
-	return config.ListOf(p, "path", func(s string) ([]AuthMethod, error) { return []AuthMethod{{kind, s}}, nil },
-		func([]AuthMethod) string { return "" })
+	return config.ListOf(p, "path", func(s string) ([]AuthMethod, error) {
+		if s == "" || strings.ContainsAny(s, " \t") {
+			return nil, fmt.Errorf("%q is not one path", s)
+		}
+		return []AuthMethod{{kind, s}}, nil
+	}, func([]AuthMethod) string { return "" })
 }
 
 func authSwitch(p *[]AuthMethod, kind string) config.Value {
@@ -381,10 +414,15 @@ func keyPair(p *KeyPair) config.Value {
 	return config.Of(p, "certificate[,key]", func(s string) (KeyPair, error) {
 		cert, key, found := strings.Cut(s, ",")
 		if words := strings.Fields(s); !found && len(words) == 2 {
-			cert, key = words[0], words[1]
+			cert, key = strings.Trim(words[0], `"`), strings.Trim(words[1], `"`) // Pure-FTPd's sample has quotes around each
 		}
 		return KeyPair{strings.TrimSpace(cert), strings.TrimSpace(key)}, nil
-	}, func(k KeyPair) string { return strings.TrimSuffix(k.Cert+","+k.Key, ",") })
+	}, func(k KeyPair) string {
+		if k.Key == "" {
+			return k.Cert
+		}
+		return k.Cert + "," + k.Key
+	})
 }
 
 func cost(p *Cost) config.Value {
@@ -411,18 +449,20 @@ func cost(p *Cost) config.Value {
 // altLogs reads "format:path"; a path alone means CLF, as Pure-FTPd has it.
 func altLogs(p *[]string) config.Value {
 	return config.ListOf(p, "format:path", func(s string) ([]string, error) {
-		format, path, found := strings.Cut(s, ":")
-		if !found {
-			format, path = "clf", s
+		var list []string
+		for word := range strings.FieldsSeq(s) {
+			format, path, found := strings.Cut(word, ":")
+			if !found {
+				format, path = "clf", word
+			}
+			switch {
+			case !slices.Contains([]string{"clf", "stats", "w3c", "xferlog"}, format):
+				return nil, fmt.Errorf("%q is no log format; there are clf, stats, w3c and xferlog", format)
+			case !strings.HasPrefix(path, "/"):
+				return nil, fmt.Errorf("%q is not an absolute path", path)
+			}
+			list = append(list, format+":"+path)
 		}
-		switch format {
-		case "clf", "stats", "w3c", "xferlog":
-		default:
-			return nil, fmt.Errorf("%q is no log format; there are clf, stats, w3c and xferlog", format)
-		}
-		if !strings.HasPrefix(path, "/") {
-			return nil, fmt.Errorf("%q is not an absolute path", path)
-		}
-		return []string{format + ":" + path}, nil
+		return list, nil
 	}, func(list []string) string { return strings.Join(list, " ") })
 }

@@ -1,0 +1,284 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A command is one row of the FTP commands: what it is called, when it may be
+// said, what it answers to FEAT and HELP, and what runs it.
+type command struct {
+	name string // "RETR", "SITE CHMOD"
+	also []string
+	arg  arity
+	need need
+	feat func(*session) string // its line in FEAT; nil if it has none
+	rfc  string
+	help string // the argument, then " - " and what it does
+	run  func(*session, context.Context, string) (reply, error)
+}
+
+// An arity tells what may follow the name. A path keeps every blank but the one
+// that parts it from the name (RFC 3659, section 2.2); a word is trimmed.
+type arity int
+
+const (
+	noArg arity = iota // anything is ignored
+	aWord              // one is needed
+	maybeWord
+	aPath
+	maybePath
+)
+
+// A need is when a command may be said, and how.
+type need int
+
+const (
+	preAuth   need = 1 << iota // before login
+	during                     // while a file moves, at once, if it stands alone
+	ends                       // while a file moves: ends that
+	quiet                      // does not make a session less idle
+	secret                     // its argument is in no log
+	creates                    // its path need not exist: a bad one is 553, not 550
+	opensData                  // moves data: 425 unless a data connection was prepared
+)
+
+// says is a line of FEAT that does not depend on the session.
+func says(line string) func(*session) string {
+	return func(*session) string { return line }
+}
+
+// commands is filled by init, since some of its rows read it.
+var (
+	commands []command
+	byName   map[string]*command
+)
+
+func init() {
+	commands = []command{
+		{name: "ABOR", arg: noArg, need: ends, rfc: "959 4.1.3", run: (*session).cmdABOR,
+			help: "- end the transfer"},
+		{name: "ACCT", arg: aWord, need: preAuth | secret, rfc: "959 4.1.1", run: (*session).cmdACCT,
+			help: "<account> - not needed here"},
+		{name: "ALLO", arg: aWord, rfc: "959 4.1.3", run: (*session).cmdALLO,
+			help: "<bytes> [R <bytes>] - ask whether there is room"},
+		{name: "APPE", arg: aPath, need: creates | opensData, rfc: "959 4.1.3", run: (*session).cmdAPPE,
+			help: "<path> - add to the end of a file"},
+		{name: "CDUP", also: []string{"XCUP"}, arg: noArg, rfc: "959 4.1.1, 1123 4.1.3.1", run: (*session).cmdCDUP,
+			help: "- go to the directory above"},
+		{name: "CLNT", arg: aWord, need: preAuth, feat: says("CLNT"), rfc: "none", run: (*session).cmdCLNT,
+			help: "<name> - say what client this is"},
+		{name: "CSID", arg: aWord, need: preAuth, feat: says("CSID"), rfc: "draft-peterson-streamlined-ftp-command-extensions", run: (*session).cmdCSID,
+			help: "<name=value;> - say what client this is"},
+		{name: "CWD", also: []string{"XCWD"}, arg: maybePath, need: quiet, feat: says("TVFS"), rfc: "959 4.1.1", run: (*session).cmdCWD,
+			help: "[<path>] - go to a directory, or home"},
+		{name: "DELE", arg: aPath, rfc: "959 4.1.3", run: (*session).cmdDELE,
+			help: "<path> - delete a file"},
+		{name: "EPRT", arg: aWord, feat: says("EPRT"), rfc: "2428 2", run: (*session).cmdEPRT,
+			help: "|<family>|<address>|<port>| - have the server connect for data"},
+		{name: "EPSV", arg: maybeWord, feat: says("EPSV"), rfc: "2428 3", run: (*session).cmdEPSV,
+			help: "[1|2|ALL] - connect to the server for data"},
+		{name: "FEAT", arg: noArg, need: preAuth, rfc: "2389 3", run: (*session).cmdFEAT,
+			help: "- list extensions"},
+		{name: "HELP", arg: maybeWord, need: preAuth, rfc: "959 4.1.3", run: (*session).cmdHELP,
+			help: "[<command>] - list commands, or explain one"},
+		{name: "LIST", arg: maybePath, need: opensData, rfc: "959 4.1.3", run: (*session).cmdLIST,
+			help: "[<options>] [<path>] - list a directory as ls -l does"},
+		{name: "MDTM", arg: aPath, feat: says("MDTM"), rfc: "3659 3", run: (*session).cmdMDTM,
+			help: "<path> - tell when a file was changed"},
+		{name: "MFMT", arg: aPath, feat: says("MFMT"), rfc: "draft-somers-ftp-mfxx 3", run: (*session).cmdMFMT,
+			help: "<YYYYMMDDhhmmss> <path> - set when a file was changed"},
+		{name: "MKD", also: []string{"XMKD"}, arg: aPath, need: creates, rfc: "959 4.1.3", run: (*session).cmdMKD,
+			help: "<path> - make a directory"},
+		{name: "MLSD", arg: maybePath, need: opensData, rfc: "3659 7", run: (*session).cmdMLSD,
+			help: "[<path>] - list a directory for programs"},
+		{name: "MLST", arg: maybePath, feat: (*session).featMLST, rfc: "3659 7", run: (*session).cmdMLST,
+			help: "[<path>] - tell the facts of a file"},
+		{name: "MODE", arg: aWord, need: preAuth | quiet, rfc: "959 3.4", run: (*session).cmdMODE,
+			help: "S - stream, the only mode"},
+		{name: "NLST", arg: maybePath, need: opensData, rfc: "959 4.1.3", run: (*session).cmdNLST,
+			help: "[<options>] [<path>] - list names"},
+		{name: "NOOP", arg: noArg, need: preAuth | quiet, rfc: "959 4.1.3", run: (*session).cmdNOOP,
+			help: "- do nothing"},
+		{name: "OPTS", arg: aWord, need: preAuth, feat: says("UTF8"), rfc: "2389 4", run: (*session).cmdOPTS,
+			help: "UTF8|MLST [<value>] - choose how to be answered"},
+		{name: "PASS", arg: maybePath, need: preAuth | secret, rfc: "959 4.1.1", run: (*session).cmdPASS,
+			help: "<password> - log in"},
+		{name: "PASV", also: []string{"P@SW"}, arg: noArg, feat: says("PASV"), rfc: "959 4.1.2", run: (*session).cmdPASV,
+			help: "- connect to the server for data"},
+		{name: "PORT", arg: aWord, rfc: "959 4.1.2", run: (*session).cmdPORT,
+			help: "<h1,h2,h3,h4,p1,p2> - have the server connect for data"},
+		{name: "PWD", also: []string{"XPWD"}, arg: noArg, need: quiet, rfc: "959 4.1.3", run: (*session).cmdPWD,
+			help: "- tell the directory"},
+		{name: "QUIT", arg: noArg, need: preAuth, rfc: "959 4.1.1", run: (*session).cmdQUIT,
+			help: "- end the session"},
+		{name: "REIN", arg: noArg, need: preAuth, rfc: "959 4.1.1", run: (*session).cmdREIN,
+			help: "- log out, but stay connected"},
+		{name: "REST", arg: aWord, need: quiet, feat: says("REST STREAM"), rfc: "3659 5", run: (*session).cmdREST,
+			help: "<offset> - begin the next transfer there"},
+		{name: "RETR", arg: aPath, need: opensData, rfc: "959 4.1.3", run: (*session).cmdRETR,
+			help: "<path> - send a file to the client"},
+		{name: "RMD", also: []string{"XRMD"}, arg: aPath, rfc: "959 4.1.3", run: (*session).cmdRMD,
+			help: "<path> - remove an empty directory"},
+		{name: "RNFR", arg: aPath, rfc: "959 4.1.3", run: (*session).cmdRNFR,
+			help: "<path> - choose what to rename"},
+		{name: "RNTO", arg: maybePath, need: creates, rfc: "959 4.1.3", run: (*session).cmdRNTO,
+			help: "<path> - rename to this"},
+		{name: "SITE", arg: aPath, rfc: "959 4.1.3", run: (*session).cmdSITE,
+			help: "<command> - what this server offers beyond the standard"},
+		{name: "SITE CHMOD", also: []string{"CHMOD"}, arg: aPath, rfc: "none", run: (*session).siteCHMOD,
+			help: "<mode> <path> - set permissions"},
+		{name: "SITE HELP", arg: maybeWord, rfc: "1123 4.1.2.8", run: (*session).siteHELP,
+			help: "- list SITE commands"},
+		{name: "SITE IDLE", arg: maybeWord, rfc: "none", run: (*session).siteIDLE,
+			help: "[<seconds>] - tell or set how long the session may be idle"},
+		{name: "SITE UTIME", arg: aPath, feat: says("SITE UTIME"), rfc: "none", run: (*session).siteUTIME,
+			help: "<YYYYMMDDhhmm[ss]> <path> - set when a file was changed"},
+		{name: "SIZE", arg: aPath, feat: says("SIZE"), rfc: "3659 4", run: (*session).cmdSIZE,
+			help: "<path> - tell how long a file is"},
+		{name: "STAT", arg: maybePath, need: during, rfc: "959 4.1.3", run: (*session).cmdSTAT,
+			help: "[<path>] - tell the state of things, or list on this connection"},
+		{name: "STOR", arg: aPath, need: creates | opensData, rfc: "959 4.1.3", run: (*session).cmdSTOR,
+			help: "<path> - store a file"},
+		{name: "STOU", arg: maybePath, need: creates | opensData, rfc: "959 4.1.3, 1123 4.1.2.9", run: (*session).cmdSTOU,
+			help: "[<name>] - store a file under a name of its own"},
+		{name: "STRU", arg: aWord, need: preAuth | quiet, rfc: "959 3.1.2", run: (*session).cmdSTRU,
+			help: "F - file, the only structure"},
+		{name: "SYST", arg: noArg, need: preAuth | quiet, rfc: "959 4.1.3", run: (*session).cmdSYST,
+			help: "- tell the system"},
+		{name: "TYPE", arg: aWord, need: preAuth | quiet, rfc: "959 3.1.1", run: (*session).cmdTYPE,
+			help: "A|I|L 8 - choose text or binary"},
+		{name: "USER", arg: aPath, need: preAuth, rfc: "959 4.1.1", run: (*session).cmdUSER,
+			help: "<name> - say who logs in"},
+	}
+	byName = make(map[string]*command)
+	for i := range commands {
+		byName[commands[i].name] = &commands[i]
+		for _, name := range commands[i].also {
+			byName[name] = &commands[i]
+		}
+	}
+}
+
+// notHere are commands of the standards that this server does not offer: they
+// are 502, not the 500 of a word that no one has heard of.
+var notHere = []string{
+	"ADAT", "AUTH", "AVBL", "CCC", "COMB", "CONF", "CPSV", "DSIZ", "ENC", "ESTA", "ESTP", "HASH", "HOST", "LANG",
+	"LPRT", "LPSV", "MAIL", "MFCT", "MFF", "MIC", "PBSZ", "PRET", "PROT", "RANG", "RMDA", "SMNT", "SPSV", "SSCN",
+	"THMB", "XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512",
+}
+
+// notFTP are the verbs of a browser that was led here; whoever says one is
+// sent away before it can say more.
+var notFTP = []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+
+// lookup returns the row of a verb in any case, nil if there is none.
+func lookup(verb string) *command { return byName[strings.ToUpper(verb)] }
+
+// dispatch finds the row of a line, decides whether it may run, and runs it.
+// The row is nil if there is none.
+func (s *session) dispatch(ctx context.Context, l line) (reply, *command) {
+	if errors.Is(l.err, errLineLong) {
+		return say(500, "Command line too long"), nil
+	}
+	verb, arg, _ := strings.Cut(l.text, " ")
+	if !isVerb(verb) {
+		return s.unheard(verb)
+	}
+	c := lookup(verb)
+	if c == nil || strings.HasSuffix(l.text, " HTTP/1.1") || strings.HasSuffix(l.text, " HTTP/1.0") {
+		return s.unheard(verb)
+	}
+	s.note(c, arg)
+	if l.err != nil {
+		return say(501, "NUL is not allowed"), c
+	}
+	r, err := s.run(ctx, c, arg)
+	if err != nil {
+		s.log.Debug("refused", "cmd", c.name, "err", err)
+		r = s.refusal(c, err)
+	}
+	return r, c
+}
+
+// run judges a command in the order of RFC 959's reasons: may it be said now,
+// is its argument there, and then what it says itself.
+func (s *session) run(ctx context.Context, c *command, arg string) (reply, error) {
+	if s.account == nil && c.need&preAuth == 0 {
+		return say(530, "Please log in with USER and PASS"), nil
+	}
+	if c.arg == aWord || c.arg == maybeWord {
+		arg = strings.Trim(arg, " ")
+	}
+	if arg == "" && (c.arg == aWord || c.arg == aPath) {
+		return sayf(501, "%s needs an argument: %s", c.name, c.help), nil
+	}
+	if c.need&opensData != 0 {
+		// A marker is for one transfer, also one that fails (RFC 3659, section 5.3).
+		defer func() { s.offset = 0 }()
+	}
+	return c.run(s, ctx, arg)
+}
+
+// refusal is replyFor, as this command words it: a name that cannot be is 553
+// where it was to be made.
+func (s *session) refusal(c *command, err error) reply {
+	r := replyFor(err)
+	if r.code == 553 && c.need&creates == 0 {
+		r.code = 550
+	}
+	return r
+}
+
+// unheard answers what is no command.
+func (s *session) unheard(verb string) (reply, *command) {
+	verb = strings.ToUpper(verb)
+	switch {
+	case slices.Contains(notFTP, verb) || lookup(verb) != nil: // HTTP/1.1 behind a verb that we have
+		s.log.Warn("client speaks HTTP")
+		return say(421, "This is an FTP server"), nil
+	case slices.Contains(notHere, verb):
+		if s.account == nil && verb != "AUTH" && verb != "HOST" && verb != "LANG" && verb != "ADAT" {
+			return say(530, "Please log in with USER and PASS"), nil
+		}
+		return sayf(502, "%s is not offered here", verb), nil
+	}
+	s.log.Debug("unknown command", "cmd", fmt.Sprintf("%.16q", verb))
+	return say(500, "Unknown command"), nil
+}
+
+// note puts a command into the registry and the log, without its secrets.
+func (s *session) note(c *command, arg string) {
+	shown := c.name
+	switch {
+	case arg == "":
+	case c.need&secret != 0:
+		shown += " ****"
+	default:
+		shown += " " + arg
+	}
+	s.entry.SetCommand(shown)
+	if s.cfg.VerboseLog > 0 {
+		s.log.Info("command", "cmd", shown)
+	} else {
+		s.log.Debug("command", "cmd", shown)
+	}
+}
+
+// isVerb tells whether a word can be a command at all.
+func isVerb(word string) bool {
+	if len(word) == 0 || len(word) > 16 {
+		return false
+	}
+	for i := range len(word) {
+		c := word[i] | 0x20
+		letter := 'a' <= c && c <= 'z'
+		if !letter && (i == 0 || !('0' <= word[i] && word[i] <= '9' || word[i] == '@')) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,198 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// The commands that prepare a data connection: PASV, EPSV, PORT and EPRT. Each
+// replaces what was prepared before, even if it is itself refused.
+
+// cmdPASV opens a port for an IPv4 client (RFC 959, section 4.1.2).
+func (s *session) cmdPASV(ctx context.Context, _ string) (reply, error) {
+	s.drop()
+	switch {
+	case s.epsvAll:
+		return say(501, "EPSV ALL was said"), nil
+	case s.cfg.NATMode:
+		return say(502, "Passive mode is off"), nil
+	case !s.local.Addr().Is4():
+		return say(425, "PASV is for IPv4, use EPSV"), nil
+	}
+	addr, err := s.passiveAddr(ctx)
+	if err != nil {
+		return reply{}, &failure{say(425, "The server does not know its address"), err}
+	}
+	port, err := s.listen()
+	if err != nil {
+		return reply{}, err
+	}
+	a := addr.As4()
+	return sayf(227, "Entering Passive Mode (%d,%d,%d,%d,%d,%d)", a[0], a[1], a[2], a[3], port>>8, port&0xff), nil
+}
+
+// passiveAddr is the address that clients are told in 227.
+func (s *session) passiveAddr(ctx context.Context) (netip.Addr, error) {
+	if s.cfg.PassiveIP == "" {
+		return s.local.Addr(), nil
+	}
+	if a, err := netip.ParseAddr(s.cfg.PassiveIP); err == nil && a.Is4() {
+		return a, nil
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", s.cfg.PassiveIP)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("looking up ForcePassiveIP: %w", err)
+	}
+	return found[0].Unmap(), nil
+}
+
+// listen opens a passive port at the address of the control connection.
+func (s *session) listen() (uint16, error) {
+	l, err := s.srv.network.listen(s.local.Addr(), s.cfg.PassivePorts)
+	if err != nil {
+		return 0, &failure{say(425, "No passive port is free"), err}
+	}
+	s.data = newPassive(l, s.peer.Addr(), s.cfg.ConnectTimeout, s.log)
+	return addrPort(l.Addr()).Port(), nil
+}
+
+// cmdEPSV opens a port whatever the family (RFC 2428, section 3).
+func (s *session) cmdEPSV(_ context.Context, arg string) (reply, error) {
+	family := familyOf(s.local.Addr())
+	switch strings.ToUpper(arg) {
+	case "ALL":
+		s.epsvAll = true
+		return say(200, "From now on EPSV alone"), nil
+	case "", family:
+	default:
+		s.drop()
+		if _, err := digits(arg); err != nil {
+			return say(501, "EPSV takes 1, 2 or ALL"), nil
+		}
+		return sayf(522, "Network protocol not supported, use (%s)", family), nil
+	}
+	s.drop()
+	if s.cfg.NATMode {
+		return say(502, "Passive mode is off"), nil
+	}
+	port, err := s.listen()
+	if err != nil {
+		return reply{}, err
+	}
+	return sayf(229, "Entering Extended Passive Mode (|||%d|)", port), nil
+}
+
+// familyOf returns the number that RFC 2428 gives to the address's family.
+func familyOf(a netip.Addr) string {
+	if a.Is4() {
+		return "1"
+	}
+	return "2"
+}
+
+// cmdPORT takes the address to connect to (RFC 959, section 4.1.2).
+func (s *session) cmdPORT(_ context.Context, arg string) (reply, error) {
+	s.drop()
+	if s.epsvAll {
+		return say(501, "EPSV ALL was said"), nil
+	}
+	to, err := parsePORT(arg)
+	if err != nil {
+		return say(501, "PORT takes h1,h2,h3,h4,p1,p2"), nil
+	}
+	return s.connectTo(to, "PORT")
+}
+
+// parsePORT reads six numbers up to 255.
+func parsePORT(arg string) (netip.AddrPort, error) {
+	fields := strings.Split(arg, ",")
+	if len(fields) != 6 {
+		return netip.AddrPort{}, fmt.Errorf("%d fields, not 6", len(fields))
+	}
+	var b [6]byte
+	for i, f := range fields {
+		n, err := digits(f)
+		if err != nil || f == "" || n > 255 {
+			return netip.AddrPort{}, fmt.Errorf("field %q is no byte", f)
+		}
+		b[i] = byte(n)
+	}
+	to := netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[:4])), uint16(b[4])<<8|uint16(b[5]))
+	return to, plausible(to)
+}
+
+// cmdEPRT takes the address to connect to, of either family (RFC 2428, section 2).
+func (s *session) cmdEPRT(_ context.Context, arg string) (reply, error) {
+	s.drop()
+	if s.epsvAll {
+		return say(501, "EPSV ALL was said"), nil
+	}
+	family, to, err := parseEPRT(arg)
+	mine := familyOf(s.local.Addr())
+	switch {
+	case errors.Is(err, errFamily), err == nil && family != mine:
+		return sayf(522, "Network protocol not supported, use (%s)", mine), nil
+	case err != nil:
+		return say(501, "EPRT takes |family|address|port|"), nil
+	}
+	return s.connectTo(to, "EPRT")
+}
+
+// errFamily is a network protocol that nobody here speaks.
+var errFamily = errors.New("unknown network protocol")
+
+// parseEPRT reads |family|address|port|, parted by any printable character.
+func parseEPRT(arg string) (family string, to netip.AddrPort, err error) {
+	if len(arg) < 2 || arg[0] < 33 || arg[0] > 126 || arg[len(arg)-1] != arg[0] {
+		return "", to, errors.New("no delimiters")
+	}
+	fields := strings.Split(arg, arg[:1])
+	if len(fields) != 5 {
+		return "", to, fmt.Errorf("%d fields, not 3", len(fields)-2)
+	}
+	family = fields[1]
+	if n, err := strconv.Atoi(family); err != nil || n < 0 {
+		return "", to, fmt.Errorf("%q is no network protocol", family)
+	}
+	if family != "1" && family != "2" {
+		return family, to, errFamily
+	}
+	addr, err := netip.ParseAddr(fields[2])
+	if err != nil || addr.Zone() != "" || addr.Is4() != (family == "1") {
+		return family, to, fmt.Errorf("%q is no address of family %s", fields[2], family)
+	}
+	port, err := digits(fields[3])
+	if err != nil || fields[3] == "" || port > 65535 {
+		return family, to, fmt.Errorf("%q is no port", fields[3])
+	}
+	to = netip.AddrPortFrom(addr.Unmap(), uint16(port))
+	return family, to, plausible(to)
+}
+
+// plausible refuses what cannot be anybody's address or port.
+func plausible(to netip.AddrPort) error {
+	if to.Port() == 0 || to.Addr().IsUnspecified() {
+		return fmt.Errorf("nobody can be at %s", to)
+	}
+	return nil
+}
+
+// connectTo prepares an active connection, to the client itself and to no
+// privileged port: nobody is attacked through us (RFC 2577, section 3).
+func (s *session) connectTo(to netip.AddrPort, verb string) (reply, error) {
+	switch {
+	case to.Addr() != s.peer.Addr():
+		s.log.Warn("data connection to a stranger refused", "cmd", verb, "to", to)
+		return say(500, "Only to your own address"), nil
+	case to.Port() < 1024:
+		return say(504, "Only to ports from 1024 on"), nil
+	}
+	// RFC 959, section 3.2: our side is the port before the control port's.
+	s.data = &active{s.srv.network, netip.AddrPortFrom(s.local.Addr(), s.local.Port()-1), to}
+	return sayf(200, "%s command successful", verb), nil
+}

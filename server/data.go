@@ -1,0 +1,161 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"portreeve/config"
+)
+
+// network makes data connections. The real one is tcp; tests have one in memory.
+type network interface {
+	// listen opens a passive port of the range, at the address given.
+	listen(addr netip.Addr, ports config.PortRange) (net.Listener, error)
+	// dial opens an active data connection.
+	dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error)
+}
+
+// errNoPort: every port of the passive range is taken.
+var errNoPort = errors.New("no passive port is free")
+
+// tcp is the network. MPTCP stays off: it would hide the socket from sandboxes
+// and keep sendfile from working as on plain TCP.
+type tcp struct{}
+
+// listen tries the ports from a random one on, so that nobody can tell the next
+// (RFC 2577, section 8, on port stealing), and so that the kernel need not
+// search a range that is nearly full.
+func (tcp) listen(addr netip.Addr, ports config.PortRange) (net.Listener, error) {
+	lc := net.ListenConfig{}
+	lc.SetMultipathTCP(false)
+	size := ports.Size()
+	start := rand.IntN(size)
+	for i := range size {
+		port := ports.First + uint16((start+i)%size)
+		l, err := lc.Listen(context.Background(), "tcp", netip.AddrPortFrom(addr, port).String())
+		if err == nil {
+			return l, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("opening a passive port: %w", err)
+		}
+	}
+	return nil, errNoPort
+}
+
+// dial connects from the address of the control connection, as RFC 1123,
+// section 4.1.2.12, demands, and from the port that local names if that is
+// permitted and free.
+func (tcp) dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(local), Control: reuseAddress}
+	d.SetMultipathTCP(false)
+	c, err := d.DialContext(ctx, "tcp", remote.String())
+	if local.Port() != 0 && (errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local.Addr(), 0))
+		return d.DialContext(ctx, "tcp", remote.String())
+	}
+	return c, err
+}
+
+// reuseAddress lets several sessions connect from port 20 at a time.
+func reuseAddress(_, _ string, c syscall.RawConn) error {
+	var err error
+	if cerr := c.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	}); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// An opener is how the next data connection comes about: the client connects
+// to us (PASV, EPSV) or we to it (PORT, EPRT). It is used once.
+type opener interface {
+	open(context.Context) (net.Conn, error)
+	// close gives up what was prepared. It may be called after open, and again.
+	close()
+}
+
+// A passive opener waits for the client. Only the client's own address will do
+// (RFC 2577, section 3, on stealing): others are closed unserved, and the right
+// one is still awaited.
+type passive struct {
+	l        net.Listener
+	peer     netip.Addr
+	log      *slog.Logger
+	lifetime *time.Timer // closes a listener that nobody uses
+}
+
+// maxStrangers ends the waiting when somebody floods the port.
+const maxStrangers = 16
+
+func newPassive(l net.Listener, peer netip.Addr, life time.Duration, log *slog.Logger) *passive {
+	return &passive{l: l, peer: peer, log: log, lifetime: time.AfterFunc(life, func() { l.Close() })}
+}
+
+func (p *passive) close() {
+	p.lifetime.Stop()
+	p.l.Close()
+}
+
+func (p *passive) open(ctx context.Context) (net.Conn, error) {
+	defer p.close()
+	if !p.lifetime.Stop() {
+		return nil, fmt.Errorf("%w: the passive port was closed before it was used", errNoData)
+	}
+	stop := context.AfterFunc(ctx, func() { p.l.Close() })
+	defer stop()
+	for range maxStrangers {
+		c, err := p.l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			return nil, fmt.Errorf("%w: %w", errNoData, err)
+		}
+		from := addrPort(c.RemoteAddr()).Addr()
+		if from == p.peer {
+			return c, nil
+		}
+		c.Close()
+		p.log.Warn("data connection from a stranger", "from", from, "port", addrPort(p.l.Addr()).Port())
+	}
+	return nil, errStranger
+}
+
+// An active opener connects to the client.
+type active struct {
+	net           network
+	local, remote netip.AddrPort
+}
+
+func (a *active) close() {}
+
+func (a *active) open(ctx context.Context) (net.Conn, error) {
+	c, err := a.net.dial(ctx, a.local, a.remote)
+	if err != nil {
+		if ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("%w: %w", errNoData, err)
+	}
+	return c, nil
+}
+
+// addrPort returns the address of a socket; an IPv4 one that came over IPv6 is
+// IPv4. Anything that is no TCP address gives the zero value.
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+}

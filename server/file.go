@@ -1,0 +1,171 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	registry "portreeve/server/session"
+	"portreeve/server/vfs"
+)
+
+// rates returns how fast this user may send and fetch, in bytes a second.
+func (s *session) rates() Bandwidth {
+	b := Bandwidth{Up: s.account.UploadRate, Down: s.account.DownloadRate}
+	if b.Up == 0 {
+		b.Up = s.cfg.UserBandwidth.Up
+	}
+	if b.Down == 0 {
+		b.Down = s.cfg.UserBandwidth.Down
+	}
+	return b
+}
+
+// typeName is the word for the data type that 150 uses.
+func (s *session) typeName() string {
+	if s.ascii {
+		return "ASCII"
+	}
+	return "BINARY"
+}
+
+// cmdRETR sends a file (RFC 959, section 4.1.3). All that can be wrong with it
+// is found before the data connection is used up.
+func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
+	path, offset := s.file(arg), s.offset
+	file, info, err := s.fs.Read(path)
+	if err != nil {
+		return reply{}, err
+	}
+	t := &transfer{verb: "RETR", kind: registry.Downloading, path: path, offset: offset, size: info.Size,
+		rate: s.rates().Down, undo: func() { file.Close() }}
+	text := fmt.Sprintf("Opening %s mode data connection for %s", s.typeName(), path)
+	send := func(f *flow) error { return f.sendFile(file, info.Size-offset) }
+	if s.ascii {
+		src := newASCIIReader(file)
+		send = func(f *flow) error { return f.send(src) }
+		err = skipASCII(file, src, offset, info.Size)
+	} else {
+		if offset == 0 { // clients take the number for the whole size, or for what is left
+			text += fmt.Sprintf(" (%d bytes)", info.Size)
+		}
+		err = seekTo(file, offset, info.Size)
+	}
+	if err != nil {
+		file.Close()
+		return reply{}, err
+	}
+	t.accept = say(150, text)
+	t.work = func(f *flow) (reply, error) {
+		defer file.Close()
+		return say(226, "Transfer complete"), send(f)
+	}
+	return s.begin(ctx, t)
+}
+
+func seekTo(file *os.File, offset, size int64) error {
+	if offset > size {
+		return vfs.ErrOffset
+	}
+	if offset == 0 {
+		return nil
+	}
+	_, err := file.Seek(offset, io.SeekStart)
+	return err
+}
+
+// skipASCII drops what was sent before, counted as TYPE A sends it. That takes
+// reading from the beginning, so it is for small files only.
+func skipASCII(file *os.File, src io.Reader, offset, size int64) error {
+	if offset == 0 {
+		return nil
+	}
+	if size > maxASCIIScan {
+		return vfs.ErrOffset
+	}
+	if _, err := io.CopyN(io.Discard, src, offset); err == io.EOF {
+		return vfs.ErrOffset
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+func (s *session) cmdSTOR(ctx context.Context, arg string) (reply, error) {
+	return s.store(ctx, "STOR", s.file(arg), vfs.How{Offset: s.offset})
+}
+
+// cmdAPPE adds to a file; with a marker it is STOR (RFC 3659, section 5.4).
+func (s *session) cmdAPPE(ctx context.Context, arg string) (reply, error) {
+	return s.store(ctx, "APPE", s.file(arg), vfs.How{Offset: s.offset, Append: true})
+}
+
+// cmdSTOU stores under a name that nothing has. The name that a client offers
+// becomes its beginning, but no path: the file is in the current directory.
+func (s *session) cmdSTOU(ctx context.Context, arg string) (reply, error) {
+	if s.offset != 0 {
+		return say(503, "REST and STOU exclude each other"), nil
+	}
+	dir := s.cwd
+	if dir != "/" {
+		dir += "/"
+	}
+	return s.store(ctx, "STOU", dir+hint(arg), vfs.How{Unique: true})
+}
+
+// hint makes the beginning of a file's name of what a client calls its own file.
+func hint(arg string) string {
+	_, base := splitPath(arg)
+	name := []byte(base)
+	for i, c := range name {
+		if c < ' ' || c == 0x7f {
+			name[i] = '_'
+		}
+	}
+	if len(name) == 0 || name[0] == '.' {
+		return ""
+	}
+	return string(name)
+}
+
+// store takes a file. What it says when it begins and ends depends on its name,
+// which STOU and AutoRename choose.
+func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (reply, error) {
+	if s.ascii && how.Offset > 0 { // where that is on disk cannot be known
+		return reply{}, vfs.ErrOffset
+	}
+	up, err := s.fs.Write(path, how)
+	if err != nil {
+		return reply{}, err
+	}
+	t := &transfer{verb: verb, kind: registry.Uploading, path: up.Name(), offset: up.Offset(), size: -1,
+		rate: s.rates().Up, undo: func() { up.Discard() }}
+	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), up.Name())
+	if how.Unique { // RFC 1123, section 4.1.2.9, has the words
+		_, name := splitPath(up.Name())
+		t.accept = say(150, "FILE: "+name)
+	}
+	receive := (*flow).receiveFile
+	if s.ascii {
+		receive = (*flow).receiveASCII
+	}
+	t.work = func(f *flow) (reply, error) {
+		defer up.Discard() // does nothing after Commit
+		if err := up.Begin(); err != nil {
+			return reply{}, err
+		}
+		if err := receive(f, up.File()); err != nil {
+			return reply{}, err
+		}
+		asked := up.Name()
+		if err := up.Commit(); err != nil {
+			return reply{}, err
+		}
+		if up.Name() != asked {
+			return sayf(226, "Transfer complete, stored as %s", up.Name()), nil
+		}
+		return say(226, "Transfer complete"), nil
+	}
+	return s.begin(ctx, t)
+}

@@ -1,0 +1,490 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	registry "portreeve/server/session"
+	"portreeve/server/vfs"
+)
+
+// LIST, NLST and STAT in the form of ls, which clients parse by its columns.
+
+// lsOptions are the options of ls that clients send before the path.
+type lsOptions struct {
+	all      bool // a: dot files, with . and ..
+	almost   bool // A: dot files
+	names    bool // 1 and C: names only
+	long     bool // l, for NLST
+	classify bool // F
+	recurse  bool // R
+	self     bool // d: the directory itself
+	follow   bool // L
+	reverse  bool
+	sort     vfs.Order
+}
+
+// parseLS takes options off the front of an argument; the rest is one path,
+// blanks and all. A word that is the name of a file is no option.
+func parseLS(arg string, isFile func(string) bool) (o lsOptions, path string) {
+	for strings.HasPrefix(arg, "-") && !isFile(arg) {
+		word, rest, _ := strings.Cut(arg, " ")
+		arg = rest
+		if word == "--" {
+			break
+		}
+		for i := 1; i < len(word); i++ {
+			switch word[i] {
+			case 'a':
+				o.all = true
+			case 'A':
+				o.almost = true
+			case '1', 'C':
+				o.names = true
+			case 'l':
+				o.long = true
+			case 'F':
+				o.classify = true
+			case 'R':
+				o.recurse = true
+			case 'd':
+				o.self = true
+			case 'L':
+				o.follow = true
+			case 'r':
+				o.reverse = true
+			case 't':
+				o.sort = vfs.ByTime
+			case 'S':
+				o.sort = vfs.BySize
+			}
+		}
+	}
+	return o, arg
+}
+
+// An ls writes listings, a buffer at a time.
+type ls struct {
+	s      *session
+	opt    lsOptions
+	nlst   bool
+	asked  string // the path as the client wrote it
+	prefix string // before each name
+	omit   string // a name that is left out
+	format func(l *ls, b []byte, i *vfs.Info) []byte
+	write  func([]byte) error
+	buf    []byte
+	now    time.Time
+	count  int
+	cut    bool // there would have been more
+}
+
+// listBuffer is how much a listing gathers before it is sent: one write for a
+// thousand entries, not one for each.
+const listBuffer = 64 << 10
+
+var listBuffers = sync.Pool{New: func() any { b := make([]byte, 0, listBuffer+4096); return &b }}
+
+func (s *session) newLS(arg string) (*ls, string) {
+	opt, path := parseLS(arg, func(name string) bool {
+		_, err := s.fs.Lstat(s.path(name))
+		return err == nil
+	})
+	return &ls{s: s, opt: opt, asked: path, now: time.Now(), format: (*ls).long}, path
+}
+
+func (s *session) cmdLIST(ctx context.Context, arg string) (reply, error) {
+	l, path := s.newLS(arg)
+	if l.names() {
+		l.format = (*ls).name
+	}
+	return s.list(ctx, "LIST", l, path)
+}
+
+func (s *session) cmdNLST(ctx context.Context, arg string) (reply, error) {
+	l, path := s.newLS(arg)
+	l.nlst = true
+	if l.names() {
+		l.format = (*ls).name
+	}
+	return s.list(ctx, "NLST", l, path)
+}
+
+// names tells whether lines are names alone.
+func (l *ls) names() bool { return (l.nlst || l.opt.names) && !l.opt.long }
+
+// list begins the transfer of what path means.
+func (s *session) list(ctx context.Context, verb string, l *ls, path string) (reply, error) {
+	w, err := l.open(s.path(path))
+	if err != nil {
+		return reply{}, err
+	}
+	return s.transferList(ctx, verb, s.path(path), l, w)
+}
+
+// transferList sends what walk adds to l.
+func (s *session) transferList(ctx context.Context, verb, path string, l *ls, w walk) (reply, error) {
+	t := &transfer{verb: verb, kind: registry.Listing, path: path, size: -1,
+		accept: say(150, "Here comes the listing"), undo: w.close}
+	t.work = func(f *flow) (reply, error) {
+		buf := listBuffers.Get().(*[]byte)
+		defer func() {
+			*buf = l.buf[:0]
+			listBuffers.Put(buf)
+		}()
+		l.buf, l.write = *buf, f.write
+		if err := w.run(); err != nil {
+			return reply{}, err
+		}
+		return l.end(), l.flush()
+	}
+	return s.begin(ctx, t)
+}
+
+func (l *ls) end() reply {
+	if l.cut {
+		return sayf(226, "Listing truncated to %d entries", l.count)
+	}
+	return sayf(226, "%d matches total", l.count)
+}
+
+// A walk is a listing that has been found possible. It is run or closed.
+type walk struct {
+	run   func() error
+	close func()
+}
+
+// open finds out what path means, and returns what will list it: the content
+// of a directory, the matches of a pattern, or the one thing itself.
+func (l *ls) open(path string) (walk, error) {
+	files := l.s.fs
+	info, err := files.Stat(path)
+	if err != nil {
+		info, err = files.Lstat(path) // a link that leads nowhere is listed itself
+	}
+	switch {
+	case err == nil && (l.opt.self || !info.IsDir()):
+		if link, lerr := files.Lstat(path); lerr == nil && link.IsLink() && !l.opt.follow {
+			link.Target, _ = files.Readlink(path)
+			info = link
+		}
+		info.Name = cmp.Or(l.asked, ".")
+		return walk{func() error { return l.add(&info) }, func() {}}, nil
+	case err == nil:
+		if l.nlst {
+			l.prefix = inDirectory(l.asked)
+		}
+		return l.content(path, "")
+	}
+	dir, pattern := splitPath(path)
+	if before, found := strings.CutSuffix(l.asked, pattern); found && vfs.IsPattern(pattern) {
+		l.prefix = before
+		return l.content(dir, pattern)
+	}
+	return walk{}, err
+}
+
+// inDirectory returns what stands before a name in a directory, for NLST: what
+// it lists is good for RETR in the same place (RFC 1123, section 4.1.3.2).
+func inDirectory(asked string) string {
+	if asked == "" || asked == "." || asked == "./" {
+		return ""
+	}
+	return strings.TrimSuffix(asked, "/") + "/"
+}
+
+// content opens a directory now, so that a refusal comes before 150.
+func (l *ls) content(path, pattern string) (walk, error) {
+	list, err := l.s.fs.List(path, l.listOptions(pattern))
+	if err != nil {
+		return walk{}, err
+	}
+	return walk{func() error {
+		if l.opt.recurse && pattern == "" {
+			return l.tree(list, path, ".", 1)
+		}
+		return l.entries(list, nil)
+	}, func() { list.Close() }}, nil
+}
+
+func (l *ls) listOptions(pattern string) vfs.ListOptions {
+	hidden := l.opt.all || l.opt.almost || l.s.cfg.DisplayDotFiles
+	return vfs.ListOptions{
+		NamesOnly: l.names() && !l.opt.classify,
+		Hidden:    hidden, Dots: l.opt.all && pattern == "",
+		Follow: l.opt.follow, Targets: !l.names(),
+		Match: pattern, Sort: l.opt.sort, Reverse: l.opt.reverse,
+		Limit: max(l.s.cfg.ListEntries-l.count, 1),
+	}
+}
+
+// entries writes the lines of one directory; each is told of every entry.
+func (l *ls) entries(list *vfs.Listing, each func(*vfs.Info)) error {
+	defer list.Close()
+	for i := range list.Entries() {
+		if i.Name == l.omit {
+			continue
+		}
+		if each != nil {
+			each(i)
+		}
+		if err := l.add(i); err != nil {
+			return err
+		}
+	}
+	l.cut = l.cut || list.Truncated()
+	return list.Err()
+}
+
+// maxBranches bounds what LIST -R remembers of one directory: the names of the
+// directories in it that are still to be listed.
+const maxBranches = 10000
+
+// tree writes a directory and what is below it, as ls -R does. Links are not
+// followed, so there is no loop.
+func (l *ls) tree(list *vfs.Listing, path, shown string, depth int) error {
+	var below []string
+	err := l.entries(list, func(i *vfs.Info) {
+		if i.IsDir() && i.Name != "." && i.Name != ".." {
+			if len(below) < maxBranches {
+				below = append(below, strings.Clone(i.Name))
+			} else {
+				l.cut = true
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range below {
+		if depth >= l.s.cfg.ListDepth || l.count >= l.s.cfg.ListEntries {
+			l.cut = l.cut || l.count >= l.s.cfg.ListEntries
+			return nil
+		}
+		sub, err := l.s.fs.List(vfs.Clean(path, name), l.listOptions(""))
+		if err != nil {
+			continue // one directory that may not be read does not end the listing
+		}
+		l.buf = append(l.buf, "\r\n"+shown+"/"+name+":\r\n\r\n"...)
+		if err := l.tree(sub, vfs.Clean(path, name), shown+"/"+name, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add writes one line, and sends the buffer when it is full.
+func (l *ls) add(i *vfs.Info) error {
+	l.count++
+	l.buf = append(l.format(l, l.buf, i), '\r', '\n')
+	if len(l.buf) < listBuffer {
+		return nil
+	}
+	return l.flush()
+}
+
+func (l *ls) flush() error {
+	if len(l.buf) == 0 {
+		return nil
+	}
+	err := l.write(l.buf)
+	l.buf = l.buf[:0]
+	return err
+}
+
+// name is a line of NLST, and of LIST -1.
+func (l *ls) name(b []byte, i *vfs.Info) []byte {
+	return l.suffix(append(append(b, l.prefix...), i.Name...), i)
+}
+
+// suffix is -F: what sort of thing a name is.
+func (l *ls) suffix(b []byte, i *vfs.Info) []byte {
+	switch {
+	case !l.opt.classify:
+	case i.IsDir():
+		b = append(b, '/')
+	case i.IsLink():
+		b = append(b, '@')
+	case i.Mode&0o111 != 0:
+		b = append(b, '*')
+	}
+	return b
+}
+
+// long is a line of ls -l: columns that lftp, FileZilla, Java's commons-net and
+// all others find their way in.
+func (l *ls) long(b []byte, i *vfs.Info) []byte {
+	b = appendMode(b, i)
+	b = padLeft(b, strconv.AppendUint(nil, max(i.Nlink, 1), 10), 5)
+	b = append(b, ' ')
+	b = padRight(b, l.s.owner(i.UID), 10)
+	b = append(b, ' ')
+	b = padRight(b, l.s.group(i.GID), 10)
+	b = padLeft(b, strconv.AppendInt(nil, i.Size, 10), 11)
+	b = append(b, ' ')
+	b = l.appendTime(b, i.ModTime.UTC())
+	b = append(b, ' ')
+	b = append(append(b, l.prefix...), i.Name...)
+	if i.IsLink() {
+		if i.Target != "" {
+			b = append(append(b, " -> "...), i.Target...)
+		}
+		return b
+	}
+	return l.suffix(b, i)
+}
+
+// appendMode writes the ten characters of a mode.
+func appendMode(b []byte, i *vfs.Info) []byte {
+	kind := byte('-')
+	switch {
+	case i.IsDir():
+		kind = 'd'
+	case i.IsLink():
+		kind = 'l'
+	}
+	b = append(b, kind)
+	const rwx = "rwxrwxrwx"
+	for bit := range rwx {
+		if i.Mode&(1<<(8-bit)) != 0 {
+			b = append(b, rwx[bit])
+		} else {
+			b = append(b, '-')
+		}
+	}
+	for _, special := range []struct {
+		bit  fs.FileMode
+		at   int // from the end
+		x, X byte
+	}{{fs.ModeSetuid, 7, 's', 'S'}, {fs.ModeSetgid, 4, 's', 'S'}, {fs.ModeSticky, 1, 't', 'T'}} {
+		if i.Mode&special.bit == 0 {
+			continue
+		}
+		if c := &b[len(b)-special.at]; *c == 'x' {
+			*c = special.x
+		} else {
+			*c = special.X
+		}
+	}
+	return b
+}
+
+// appendTime writes the three columns of a time: with the hour for the last half
+// year, with the year for what is older or to come. Clients would take the hour
+// of a day to come for last year's.
+func (l *ls) appendTime(b []byte, t time.Time) []byte {
+	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+	year, month, day := t.Date()
+	b = append(b, months[3*int(month)-3:3*int(month)]...)
+	b = padLeft(b, strconv.AppendInt(nil, int64(day), 10), 3)
+	b = append(b, ' ')
+	if age := l.now.Sub(t); age < 180*24*time.Hour && age >= -time.Minute {
+		hour, minute, _ := t.Clock()
+		return append(b, byte('0'+hour/10), byte('0'+hour%10), ':', byte('0'+minute/10), byte('0'+minute%10))
+	}
+	return padLeft(b, strconv.AppendInt(nil, int64(year), 10), 5)
+}
+
+// owner is what a listing calls a uid: the user's own by the user's name, all
+// others by their number, since the accounts of the host are not the client's
+// business.
+func (s *session) owner(uid int) string {
+	if uid == s.account.UID {
+		return s.shownAs
+	}
+	return strconv.Itoa(uid)
+}
+
+func (s *session) group(gid int) string {
+	if gid == s.account.GID {
+		return s.shownAs
+	}
+	return strconv.Itoa(gid)
+}
+
+// columnName cuts a name to a column's ten characters; a blank in it would part it.
+func columnName(name string) string {
+	b := []byte(name[:min(len(name), 10)])
+	for i, c := range b {
+		if c <= ' ' || c >= 0x7f {
+			b[i] = '_'
+		}
+	}
+	return string(b)
+}
+
+func padLeft(b, text []byte, width int) []byte {
+	for range width - len(text) {
+		b = append(b, ' ')
+	}
+	return append(b, text...)
+}
+
+func padRight(b []byte, text string, width int) []byte {
+	b = append(b, text...)
+	for range width - len(text) {
+		b = append(b, ' ')
+	}
+	return b
+}
+
+// errStatFull ends a listing on the control connection.
+var errStatFull = errors.New("listing is too long for one reply")
+
+// cmdSTAT tells the state of things, or lists on the control connection.
+func (s *session) cmdSTAT(_ context.Context, arg string) (reply, error) {
+	if arg == "" {
+		return s.status(), nil
+	}
+	l, path := s.newLS(arg)
+	l.format = (*ls).long
+	return s.statPath(l, path)
+}
+
+// maxStat bounds a listing on the control connection, which is one reply.
+const maxStat = 2000
+
+func (s *session) statPath(l *ls, path string) (reply, error) {
+	info, err := s.fs.Stat(s.path(path))
+	code := 213
+	if err == nil && info.IsDir() && !l.opt.self {
+		code = 212
+	}
+	w, err := l.open(s.path(path))
+	if err != nil {
+		return reply{}, err
+	}
+	r := reply{code: code, text: "End", lines: []string{"Status of " + path + ":"}}
+	l.write = func(b []byte) error {
+		for line := range strings.SplitSeq(strings.TrimSuffix(string(b), "\r\n"), "\r\n") {
+			if len(r.lines) > maxStat {
+				return errStatFull
+			}
+			r.lines = append(r.lines, line)
+		}
+		return nil
+	}
+	err = w.run()
+	if err == nil {
+		err = l.flush()
+	}
+	if err != nil && err != errStatFull {
+		return reply{}, err
+	}
+	return r, nil
+}
+
+// splitPath parts a virtual path into its directory and its last component.
+func splitPath(path string) (dir, base string) {
+	i := strings.LastIndexByte(path, '/')
+	if i <= 0 {
+		return "/", path[i+1:]
+	}
+	return path[:i], path[i+1:]
+}

@@ -1,0 +1,195 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"portreeve/server/auth"
+	registry "portreeve/server/session"
+	"portreeve/server/vfs"
+	"portreeve/userdb"
+)
+
+// Bounds of what a client may send to log in.
+const (
+	maxUserName = 127 // Pure-FTPd's, so that a user can move there
+	maxPassword = 1024
+	maxClient   = 256 // CLNT, CSID
+)
+
+// failedLogin is the one answer to a wrong name, a wrong password and a user
+// who may not: nobody learns which (RFC 2577, section 6).
+const failedLogin = "Login incorrect"
+
+// cmdUSER takes the name. Whether there is such a user is not told.
+func (s *session) cmdUSER(_ context.Context, name string) (reply, error) {
+	switch {
+	case s.account != nil:
+		return say(530, "You are logged in already"), nil
+	case len(name) > maxUserName:
+		return say(501, "Name too long"), nil
+	case s.cfg.TLS >= 2: // there is no TLS to ask for yet, and none must not mean less
+		return say(530, "TLS is required here"), nil
+	}
+	s.name, s.from, s.offset = name, "", 0
+	return say(331, "Password required"), nil
+}
+
+func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
+	switch {
+	case s.account != nil:
+		return say(503, "You are logged in already"), nil
+	case s.name == "":
+		return say(503, "USER first"), nil
+	case len(password) > maxPassword:
+		return say(501, "Password too long"), nil
+	}
+	account, err := s.authenticate(ctx, password)
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	if r, err := s.admit(&account); err != nil || r.code != 0 {
+		return r, err
+	}
+	s.log.Info("logged in", "user", s.name)
+	s.log = s.log.With("user", s.name)
+	return say(230, "Logged in"), nil
+}
+
+// authenticate asks the chain, unless the configuration lets nobody in here.
+func (s *session) authenticate(ctx context.Context, password string) (auth.Account, error) {
+	if s.cfg.AnonymousOnly || s.cfg.TrustedIP.IsValid() && s.cfg.TrustedIP != s.local.Addr() {
+		return auth.Account{}, errAnonymousOnly
+	}
+	return s.srv.Auth.Login(ctx, auth.Attempt{Name: s.name, Password: password, From: s.peer.Addr(), Local: s.local.Addr()})
+}
+
+var errAnonymousOnly = errors.New("only anonymous may log in here")
+
+// failed answers a login that did not succeed, after a delay that grows with
+// each. The last one a connection may have is its last reply.
+func (s *session) failed(ctx context.Context, why error) (reply, error) {
+	s.failures++
+	s.log.Warn("login failed", "user", s.name, "err", why)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // a server that stops does not wait for the punished
+		select {
+		case <-s.srv.draining:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	pause(ctx, s.srv.Auth.Delay(s.peer.Addr()))
+	s.name = ""
+	if s.failures >= s.cfg.MaxLoginFailures {
+		return say(421, "Too many failed logins"), nil
+	}
+	return say(530, failedLogin), nil
+}
+
+// admit gives an account its session: its place, its files, its limits. The
+// reply is zero if it may stay.
+func (s *session) admit(a *auth.Account) (reply, error) {
+	most := a.MaxSessions
+	if most == 0 {
+		most = s.cfg.PerUserLimits.User
+	}
+	if err := s.entry.Login(a.Name, most); err != nil {
+		if l, ok := errors.AsType[*registry.LimitError](err); ok {
+			return sayf(421, "Too many connections (%d) of this user", l.Max), nil
+		}
+		return reply{}, err
+	}
+	files, err := vfs.Open(a.Home, s.fileOptions(a))
+	if err != nil {
+		s.entry.Logout()
+		s.log.Error("opening the home", "user", a.Name, "err", err)
+		return say(421, "Home directory not available"), nil
+	}
+	s.account, s.fs, s.failures = a, files, 0
+	s.shownAs = columnName(a.Name)
+	s.moveTo(files.Home())
+	return reply{}, nil
+}
+
+func (s *session) fileOptions(a *auth.Account) vfs.Options {
+	o := vfs.Options{
+		Caged:     a.Caged || s.cfg.ChrootEveryone,
+		Perms:     a.Perms,
+		FileUmask: s.cfg.Umask, DirUmask: s.cfg.DirUmask,
+		NoTruncate: s.cfg.NoTruncate, AutoRename: s.cfg.AutoRename,
+	}
+	if s.cfg.NoRename {
+		o.Perms &^= userdb.PermRename
+	}
+	if s.cfg.NoChmod {
+		o.Perms &^= userdb.PermChmod
+	}
+	if s.srv.ActAsUsers {
+		o.As = &vfs.Identity{UID: a.UID, GID: a.GID, Groups: a.Groups}
+	}
+	return o
+}
+
+// moveTo makes path the working directory.
+func (s *session) moveTo(path string) {
+	s.cwd = path
+	s.entry.SetCwd(path)
+}
+
+func (s *session) cmdACCT(context.Context, string) (reply, error) {
+	return say(202, "No account needed"), nil
+}
+
+// cmdREIN puts the session back to before USER (RFC 959, section 4.1.1).
+func (s *session) cmdREIN(context.Context, string) (reply, error) {
+	if s.account != nil {
+		s.log.Info("logged out")
+		s.log = s.srv.Log.With("session", s.entry.ID(), "addr", s.peer.Addr())
+		s.entry.Logout()
+	}
+	s.logout()
+	s.timer.Reset(s.cfg.LoginTimeout)
+	return greeting, nil
+}
+
+func (s *session) cmdQUIT(context.Context, string) (reply, error) {
+	s.bye = true
+	return say(221, "Goodbye"), nil
+}
+
+// cmdCLNT notes what the client says it is; nothing depends on it.
+func (s *session) cmdCLNT(_ context.Context, name string) (reply, error) {
+	s.entry.SetClient(printable(name, maxClient))
+	return say(200, "Noted"), nil
+}
+
+// cmdCSID is CLNT in pairs, and tells in turn what a client may want to know
+// of this server; what product it is is not among that.
+func (s *session) cmdCSID(_ context.Context, facts string) (reply, error) {
+	if !strings.Contains(facts, "=") {
+		return say(501, "CSID takes Name=...;Version=...;"), nil
+	}
+	s.entry.SetClient(printable(facts, maxClient))
+	return say(200, "Name=FTP server;CaseSensitive=1;DirSep=/;"), nil
+}
+
+// printable cuts text that a client chose, and takes out what could forge a
+// line of a log or steer a terminal.
+func printable(text string, most int) string {
+	text = text[:min(len(text), most)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+}
+
+// stamp is how FTP writes times: 14 digits of UTC (RFC 3659, section 2.3).
+const stamp = "20060102150405"
+
+func formatTime(t time.Time) string { return t.UTC().Format(stamp) }

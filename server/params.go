@@ -1,0 +1,187 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	registry "portreeve/server/session"
+)
+
+// cmdTYPE chooses text or binary. A refused TYPE changes nothing.
+func (s *session) cmdTYPE(_ context.Context, arg string) (reply, error) {
+	code, param, _ := strings.Cut(strings.ToUpper(arg), " ")
+	param = strings.TrimSpace(param)
+	switch {
+	case code == "A" && (param == "" || param == "N" || param == "T"): // T is N: RFC 1123, section 4.1.2.2
+		s.ascii = true
+		return say(200, "TYPE is now A"), nil
+	case code == "I" && (param == "" || param == "N"), code == "L" && param == "8", code == "L8":
+		s.ascii = false
+		return say(200, "TYPE is now I"), nil
+	}
+	return say(504, "TYPE is A or I here"), nil
+}
+
+func (s *session) cmdMODE(_ context.Context, arg string) (reply, error) {
+	switch strings.ToUpper(arg) {
+	case "S":
+		return say(200, "MODE is S"), nil
+	case "B", "C", "Z":
+		return say(504, "MODE is S here"), nil
+	}
+	return say(501, "No such mode"), nil
+}
+
+func (s *session) cmdSTRU(_ context.Context, arg string) (reply, error) {
+	switch strings.ToUpper(arg) {
+	case "F":
+		return say(200, "STRU is F"), nil
+	case "R", "P":
+		return say(504, "STRU is F here"), nil
+	}
+	return say(501, "No such structure"), nil
+}
+
+// cmdALLO tells whether there is room. It is never 202, "superfluous": some
+// cameras then try for ever.
+func (s *session) cmdALLO(_ context.Context, arg string) (reply, error) {
+	words := strings.Fields(arg)
+	n, err := digits(words[0])
+	if err != nil || len(words) != 1 && (len(words) != 3 || !strings.EqualFold(words[1], "R")) {
+		return say(501, "ALLO takes a number of bytes"), nil
+	}
+	if free, err := s.fs.Free(s.cwd); err == nil && n > free {
+		return say(552, "Not enough room on the disk"), nil
+	}
+	return say(200, "There is room"), nil
+}
+
+// cmdREST sets where the next transfer begins. What is wrong with the marker
+// shows then (RFC 3659, section 5.3).
+func (s *session) cmdREST(_ context.Context, arg string) (reply, error) {
+	n, err := digits(arg)
+	if err != nil {
+		s.offset = 0
+		return say(501, "REST takes a number of bytes"), nil
+	}
+	s.offset = n
+	return sayf(350, "The next transfer begins at %d", n), nil
+}
+
+// digits reads a number that is nothing but digits.
+func digits(text string) (int64, error) {
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return 0, fmt.Errorf("%q is not a number", text)
+		}
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil || n > math.MaxInt64 {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return int64(n), nil
+}
+
+// cmdOPTS chooses how other commands answer (RFC 2389, section 4).
+func (s *session) cmdOPTS(_ context.Context, arg string) (reply, error) {
+	what, value, _ := strings.Cut(arg, " ")
+	switch strings.ToUpper(what) {
+	case "UTF8", "UTF-8": // clients say it before they log in; names are UTF-8 in any case
+		if strings.EqualFold(strings.TrimSpace(value), "OFF") {
+			return say(504, "Names are UTF-8 here"), nil
+		}
+		return say(200, "Names are UTF-8"), nil
+	case "MLST":
+		return s.optsMLST(strings.TrimSpace(value)), nil
+	}
+	return say(501, "No such option"), nil
+}
+
+func (s *session) cmdFEAT(context.Context, string) (reply, error) {
+	r := reply{code: 211, text: "End", lines: []string{"Extensions supported:"}}
+	for i := range commands {
+		if feat := commands[i].feat; feat != nil {
+			r.lines = append(r.lines, feat(s))
+		}
+	}
+	return r, nil
+}
+
+func (s *session) cmdHELP(_ context.Context, arg string) (reply, error) {
+	arg = strings.ToUpper(arg)
+	if arg == "" {
+		return listOf("Commands:", func(c *command) (string, bool) {
+			return c.name, !strings.HasPrefix(c.name, "SITE ")
+		}), nil
+	}
+	if arg == "SITE" {
+		return s.siteHELP(nil, "")
+	}
+	if c := byName[arg]; c != nil {
+		return sayf(214, "%s %s", arg, c.help), nil
+	}
+	return say(501, "No such command"), nil
+}
+
+func (s *session) siteHELP(context.Context, string) (reply, error) {
+	return listOf("SITE commands:", func(c *command) (string, bool) { return strings.CutPrefix(c.name, "SITE ") }), nil
+}
+
+// listOf lists commands a line each, as ncftp wants to read them.
+func listOf(title string, name func(*command) (string, bool)) reply {
+	r := reply{code: 214, text: "End", lines: []string{title}}
+	for i := range commands {
+		if n, ok := name(&commands[i]); ok {
+			r.lines = append(r.lines, n)
+		}
+	}
+	return r
+}
+
+// cmdSYST answers what makes clients take listings for those of ls.
+func (s *session) cmdSYST(context.Context, string) (reply, error) {
+	return say(215, "UNIX Type: L8"), nil
+}
+
+func (s *session) cmdNOOP(context.Context, string) (reply, error) { return say(200, "Done"), nil }
+
+// cmdABOR without a transfer gives up the data connection that was prepared.
+// The one under way was ended when the line came.
+func (s *session) cmdABOR(context.Context, string) (reply, error) {
+	s.drop()
+	s.offset = 0
+	return say(226, "Done"), nil
+}
+
+// status is STAT without an argument, also while a file moves.
+func (s *session) status() reply {
+	i := s.entry.Info()
+	kind := "I"
+	if s.ascii {
+		kind = "A"
+	}
+	who := "not logged in"
+	if s.account != nil {
+		who = "logged in as " + s.name
+	}
+	r := reply{code: 211, text: "End", lines: []string{
+		"Status of the server:",
+		fmt.Sprintf("connected from %s for %s, %s", s.peer.Addr(), time.Since(s.born).Round(time.Second), who),
+		fmt.Sprintf("TYPE %s, STRU F, MODE S", kind),
+	}}
+	switch {
+	case i.State == registry.Listing:
+		r.lines = append(r.lines, fmt.Sprintf("listing %s: %d bytes so far", i.Path, i.Moved))
+	case i.State.Transfers():
+		r.lines = append(r.lines, fmt.Sprintf("%s %s: %d bytes so far, from %d", i.State, i.Path, i.Moved, i.Offset))
+	case s.data != nil:
+		r.lines = append(r.lines, "a data connection is prepared")
+	default:
+		r.lines = append(r.lines, "no data connection")
+	}
+	return r
+}

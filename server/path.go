@@ -1,0 +1,175 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"portreeve/server/vfs"
+	"portreeve/userdb"
+)
+
+// path makes the argument of a command an absolute virtual path.
+func (s *session) path(arg string) string { return vfs.Clean(s.cwd, arg) }
+
+// file is path for what must be a file: a slash at its end is kept, and refused.
+func (s *session) file(arg string) string {
+	p := s.path(arg)
+	if strings.HasSuffix(arg, "/") && p != "/" {
+		p += "/"
+	}
+	return p
+}
+
+// cmdPWD answers the one quoted string that clients look for.
+func (s *session) cmdPWD(context.Context, string) (reply, error) {
+	return say(257, quoted(s.cwd)+" is the current directory"), nil
+}
+
+// cmdCWD goes to a directory; without one, or to "~", to where the login began.
+func (s *session) cmdCWD(_ context.Context, arg string) (reply, error) {
+	to := s.path(arg)
+	if arg == "" {
+		to = s.fs.Home()
+	}
+	err := s.fs.Chdir(to)
+	if rest, tilde := strings.CutPrefix(arg, "~"); err != nil && tilde && (rest == "" || rest[0] == '/') {
+		to = vfs.Clean(s.fs.Home(), "."+rest) // only where nothing is called "~"
+		err = s.fs.Chdir(to)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	s.moveTo(to)
+	return sayf(250, "Current directory is %s", quoted(to)), nil
+}
+
+// cmdCDUP answers 250, as CWD does: RFC 959's appendix II has it so, and clients
+// test for it, whatever the list of replies says.
+func (s *session) cmdCDUP(ctx context.Context, _ string) (reply, error) {
+	return s.cmdCWD(ctx, "..")
+}
+
+func (s *session) cmdMKD(_ context.Context, arg string) (reply, error) {
+	p := s.path(arg)
+	if err := s.fs.Mkdir(p); err != nil {
+		return reply{}, err
+	}
+	s.log.Info("directory made", "path", p)
+	return say(257, quoted(p)+" directory created"), nil
+}
+
+func (s *session) cmdRMD(_ context.Context, arg string) (reply, error) {
+	p := s.path(arg)
+	if err := s.fs.RemoveDir(p); err != nil {
+		return reply{}, err
+	}
+	s.log.Info("directory removed", "path", p)
+	return say(250, "Directory removed"), nil
+}
+
+func (s *session) cmdDELE(_ context.Context, arg string) (reply, error) {
+	p := s.path(arg)
+	if err := s.fs.Remove(p); err != nil {
+		return reply{}, err
+	}
+	s.log.Info("deleted", "path", p)
+	return say(250, "File deleted"), nil
+}
+
+// cmdRNFR notes what to rename. It stays noted until RNTO or another RNFR.
+func (s *session) cmdRNFR(_ context.Context, arg string) (reply, error) {
+	s.from = ""
+	p := s.path(arg)
+	if !s.fs.Perms().Has(userdb.PermRename) {
+		return reply{}, vfs.ErrDenied
+	}
+	if _, err := s.fs.Lstat(p); err != nil {
+		return reply{}, err
+	}
+	s.from = p
+	return say(350, "Ready for RNTO"), nil
+}
+
+func (s *session) cmdRNTO(_ context.Context, arg string) (reply, error) {
+	from := s.from
+	switch {
+	case arg == "":
+		return say(501, "RNTO needs a path"), nil
+	case from == "":
+		return say(503, "RNFR first"), nil
+	}
+	s.from = ""
+	to := s.path(arg)
+	if err := s.fs.Rename(from, to); err != nil {
+		return reply{}, err
+	}
+	s.log.Info("renamed", "path", from, "to", to)
+	return say(250, "File renamed"), nil
+}
+
+// cmdMDTM tells a file's time in UTC (RFC 3659, section 3).
+func (s *session) cmdMDTM(_ context.Context, arg string) (reply, error) {
+	i, err := s.fs.Stat(s.path(arg))
+	switch {
+	case err != nil:
+		return reply{}, err
+	case !i.IsRegular():
+		return reply{}, vfs.ErrNotRegular
+	}
+	return say(213, formatTime(i.ModTime)), nil
+}
+
+// cmdMFMT sets a file's time.
+func (s *session) cmdMFMT(_ context.Context, arg string) (reply, error) {
+	when, path, _ := strings.Cut(arg, " ")
+	t, ok := parseStamp(when)
+	if !ok || path == "" {
+		return say(501, "MFMT takes YYYYMMDDhhmmss and a path"), nil
+	}
+	if err := s.fs.Chtimes(s.path(path), t); err != nil {
+		return reply{}, err
+	}
+	return sayf(213, "Modify=%s; %s", formatTime(t), path), nil
+}
+
+// parseStamp reads 14 digits, with a fraction that is dropped, and nothing that
+// is in no calendar.
+func parseStamp(text string) (time.Time, bool) {
+	whole, fraction, found := strings.Cut(text, ".")
+	if _, err := digits(fraction); err != nil && fraction != "" || found && fraction == "" || len(whole) != len(stamp) {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(stamp, whole)
+	return t, err == nil && t.Year() >= 1970
+}
+
+// cmdSIZE tells how many bytes RETR would send now (RFC 3659, section 4). In
+// TYPE A that takes reading the file, which is done for small ones only.
+func (s *session) cmdSIZE(_ context.Context, arg string) (reply, error) {
+	p := s.path(arg)
+	i, err := s.fs.Stat(p)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case !i.IsRegular():
+		return reply{}, vfs.ErrNotRegular
+	case !s.ascii:
+		return sayf(213, "%d", i.Size), nil
+	case i.Size > maxASCIIScan:
+		return say(550, "Too large to tell in TYPE A"), nil
+	}
+	file, _, err := s.fs.Read(p)
+	if err != nil {
+		return reply{}, err
+	}
+	defer file.Close()
+	n, err := asciiSize(file)
+	if err != nil {
+		return reply{}, err
+	}
+	return sayf(213, "%d", n), nil
+}
+
+// maxASCIIScan is the longest file that is read through to count line ends.
+const maxASCIIScan = 8 << 20

@@ -1,0 +1,172 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"portreeve/server/vfs"
+)
+
+// A reply is what a handler answers. Its text is for the client: it never
+// carries a path of the host or an error of the operating system.
+type reply struct {
+	code  int
+	text  string
+	lines []string // before the last line; each is sent behind a blank
+	then  func()   // once the reply is on the wire
+}
+
+func say(code int, text string) reply { return reply{code: code, text: text} }
+
+func sayf(code int, format string, args ...any) reply {
+	return reply{code: code, text: fmt.Sprintf(format, args...)}
+}
+
+// failure is an error that already knows its reply.
+type failure struct {
+	reply reply
+	cause error // for the log; nil if there is nothing to add
+}
+
+func (f *failure) Error() string {
+	if f.cause != nil {
+		return f.cause.Error()
+	}
+	return fmt.Sprint(f.reply.code, " ", f.reply.text)
+}
+
+func (f *failure) Unwrap() error { return f.cause }
+
+// refuse makes an error of a reply.
+func refuse(code int, text string) error { return &failure{reply: say(code, text)} }
+
+func refusef(code int, format string, args ...any) error {
+	return &failure{reply: sayf(code, format, args...)}
+}
+
+// Why a transfer ended before its end.
+var (
+	errAborted  = errors.New("aborted by the client")
+	errEnded    = errors.New("transfer ended by the operator")
+	errStalled  = errors.New("no data for too long")
+	errTooLong  = errors.New("transfer took too long")
+	errLost     = errors.New("control connection lost")
+	errShrunk   = errors.New("file became shorter while it was sent")
+	errStranger = errors.New("connections from other addresses only")
+	errNoData   = errors.New("no data connection")
+	errQueue    = errors.New("too many commands during a transfer")
+)
+
+// replyFor maps an error to its reply; it is the only place that does. What it
+// does not know is a fault of ours and says nothing.
+func replyFor(err error) reply {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f.reply
+	}
+	for _, row := range replies {
+		if errors.Is(err, row.err) {
+			return say(row.code, row.text)
+		}
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return say(550, "Not possible")
+	}
+	return say(451, "Local error")
+}
+
+// replies tells the code of each error, the first that fits. Reasons are as
+// the field knows them; RFC 959, section 4.2.
+var replies = []struct {
+	err  error
+	code int
+	text string
+}{
+	{vfs.ErrName, 553, "File name not allowed"},
+	{vfs.ErrOffset, 554, "Restart offset is behind the end of the file"},
+	{vfs.ErrIsDir, 550, "Is a directory"},
+	{vfs.ErrNotRegular, 550, "Not a regular file"},
+	{errAborted, 426, "Transfer aborted"},
+	{errEnded, 426, "Transfer ended by the operator"},
+	{errStalled, 426, "Transfer ended: no data for too long"},
+	{errTooLong, 426, "Transfer ended: it took too long"},
+	{errQueue, 426, "Transfer aborted"},
+	{errLost, 426, "Transfer aborted"},
+	{errShrunk, 451, "The file became shorter while it was sent"},
+	{errStranger, 425, "Cannot open data connection"},
+	{errNoData, 425, "Cannot open data connection"},
+	{syscall.ENOSPC, 452, "Disk full"},
+	{syscall.EDQUOT, 552, "Quota exceeded"},
+	{syscall.EFBIG, 552, "File too large"},
+	{syscall.EBUSY, 450, "File busy"},
+	{syscall.ETXTBSY, 450, "File busy"},
+	{syscall.ENOTEMPTY, 550, "Directory not empty"},
+	{syscall.ENOTDIR, 550, "Not a directory"},
+	{syscall.EISDIR, 550, "Is a directory"},
+	{syscall.ELOOP, 550, "Too many links"},
+	{syscall.EXDEV, 550, "Not on the same file system"},
+	{syscall.EINVAL, 550, "Not possible"},
+	{syscall.EMFILE, 451, "Local error"},
+	{syscall.ENFILE, 451, "Local error"},
+	{syscall.ENOMEM, 451, "Local error"},
+	{syscall.EIO, 451, "Local error"},
+	{fs.ErrNotExist, 550, "No such file or directory"},
+	{fs.ErrExist, 550, "File exists"},
+	{fs.ErrPermission, 550, "Permission denied"},
+	{syscall.EPIPE, 426, "Data connection broken"},
+	{syscall.ECONNRESET, 426, "Data connection broken"},
+	{syscall.ECONNABORTED, 426, "Data connection broken"},
+	{syscall.ETIMEDOUT, 426, "Data connection broken"},
+	{syscall.EHOSTUNREACH, 426, "Data connection broken"},
+	{net.ErrClosed, 426, "Data connection broken"},
+	{os.ErrDeadlineExceeded, 426, "Data connection broken"},
+	{context.Canceled, 426, "Transfer aborted"},
+}
+
+// afterStart is replyFor an error that came after 150: the disk or the file
+// system then is a local error, whatever its reason (RFC 959, section 5.4).
+func afterStart(err error) reply {
+	r := replyFor(err)
+	if r.code == 550 || r.code == 450 {
+		r.code = 451
+	}
+	return r
+}
+
+// append writes the reply as it goes over the wire, whole, so that one write
+// sends it. A line in the middle begins with a blank, so that no client takes
+// it for the last one, whatever a file's name is.
+func (r reply) append(b []byte) []byte {
+	if len(r.lines) == 0 {
+		return appendText(fmt.Appendf(b, "%03d ", r.code), r.text)
+	}
+	b = appendText(fmt.Appendf(b, "%03d-", r.code), r.lines[0])
+	for _, line := range r.lines[1:] {
+		b = appendText(append(b, ' '), line)
+	}
+	return appendText(fmt.Appendf(b, "%03d ", r.code), r.text)
+}
+
+// appendText writes one line of a reply: no control character leaves the line,
+// and 0xFF is doubled as Telnet asks.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ' || c == 0x7f:
+			b = append(b, '?')
+		case c == telnetIAC:
+			b = append(b, telnetIAC, telnetIAC)
+		default:
+			b = append(b, c)
+		}
+	}
+	return append(b, '\r', '\n')
+}
+
+// quoted writes a path as RFC 959, appendix II, has it: in quotes, with quotes doubled.
+func quoted(path string) string { return `"` + strings.ReplaceAll(path, `"`, `""`) + `"` }

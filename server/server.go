@@ -1,0 +1,227 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"portreeve/server/auth"
+	registry "portreeve/server/session"
+)
+
+// A Server serves FTP. Set its fields, then call Configure once, and Serve for
+// each listener.
+type Server struct {
+	Sessions *registry.Registry // the limiter: no connection is served without an entry
+	Auth     *auth.Chain
+	Log      *slog.Logger
+
+	// ActAsUsers makes the kernel judge file accesses by the user's ids, not
+	// by the daemon's; that takes root. Set it before Serve.
+	ActAsUsers bool
+
+	config   atomic.Pointer[Config]
+	network  network       // data connections; tcp but for tests
+	draining chan struct{} // closed when the server stops
+
+	// mu guards the fields that follow.
+	mu        sync.Mutex
+	stopping  bool
+	listeners map[net.Listener]struct{}
+	live      sync.WaitGroup // sessions
+	endAll    context.CancelCauseFunc
+	all       context.Context // parent of every session
+}
+
+// ErrClosed is what Serve returns after Shutdown.
+var ErrClosed = errors.New("server closed")
+
+// New makes a server of cfg. It listens to nothing yet.
+func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
+	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{},
+		draining: make(chan struct{}), listeners: make(map[net.Listener]struct{})}
+	s.all, s.endAll = context.WithCancelCause(context.Background())
+	s.Configure(cfg)
+	return s
+}
+
+// Configure puts a configuration in force for the sessions to come. Those that
+// live keep theirs; limits on how many there may be hold at once.
+func (s *Server) Configure(cfg Config) {
+	s.config.Store(&cfg)
+	s.Sessions.SetLimits(registry.Limits{Max: cfg.MaxClients, PerHost: cfg.MaxClientsPerIP})
+}
+
+// Config returns the configuration in force.
+func (s *Server) Config() Config { return *s.config.Load() }
+
+// Listen opens the sockets that cfg names: all of them, or none.
+func Listen(ctx context.Context, cfg Config) ([]net.Listener, error) {
+	var open []net.Listener
+	lc := net.ListenConfig{}
+	lc.SetMultipathTCP(false)
+	for _, e := range cfg.Bind {
+		family := "tcp"
+		switch {
+		case cfg.IPv4Only:
+			family = "tcp4"
+		case cfg.IPv6Only:
+			family = "tcp6"
+		}
+		l, err := lc.Listen(ctx, family, e.String())
+		if err != nil {
+			for _, l := range open {
+				l.Close()
+			}
+			return nil, fmt.Errorf("listening at %s: %w", e, err)
+		}
+		open = append(open, l)
+	}
+	return open, nil
+}
+
+// Serve accepts connections from l until Shutdown, and closes l. It returns
+// ErrClosed, or why nothing can be accepted any more.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.track(l) {
+		l.Close()
+		return ErrClosed
+	}
+	defer l.Close()
+	var wait time.Duration
+	for {
+		conn, err := l.Accept()
+		if err == nil {
+			wait = 0
+			s.start(conn)
+			continue
+		}
+		select {
+		case <-s.draining:
+			return ErrClosed
+		default:
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("accepting connections: %w", err)
+		}
+		// Out of descriptors, or a client that left: the next one may do. Wait
+		// longer each time, up to a second.
+		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+		s.Log.Error("accepting a connection", "err", err, "again", wait)
+		select {
+		case <-time.After(wait):
+		case <-s.draining:
+			return ErrClosed
+		}
+	}
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopping {
+		s.listeners[l] = struct{}{}
+	}
+	return !s.stopping
+}
+
+// start gives a connection its session, on a goroutine of its own.
+func (s *Server) start(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		conn.Close()
+		return
+	}
+	s.live.Go(func() { s.handle(conn) })
+}
+
+// handle is the life of one connection.
+func (s *Server) handle(conn net.Conn) {
+	defer conn.Close()
+	inlineUrgent(conn)
+	cfg := s.config.Load()
+	peer, local := addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
+	ctx, leave := context.WithCancelCause(s.all)
+	defer leave(nil)
+	entry, err := s.Sessions.Open(peer, local, leave)
+	if err != nil {
+		s.Log.Info("refused", "addr", peer.Addr(), "err", err)
+		s.turnAway(conn, err)
+		return
+	}
+	defer entry.Close()
+	log := s.Log.With("session", entry.ID(), "addr", peer.Addr())
+	log.Debug("connected", "port", peer.Port(), "local", local)
+	now := time.Now()
+	c := &session{srv: s, cfg: cfg, log: log, entry: entry, local: local, peer: peer, conn: conn,
+		in: newLineReader(conn, cfg.MaxLineLength), born: now, heard: now, worked: now,
+		ascii: true, facts: defaultFacts, idle: cfg.MaxIdleTime}
+	why := c.serve(ctx)
+	info := entry.Info()
+	log.Info("disconnected", "user", info.User, "why", why, "took", time.Since(now).Round(time.Millisecond),
+		"up", info.TotalUp, "down", info.TotalDown)
+	if !c.deaf {
+		farewell(conn)
+	}
+}
+
+// turnAway tells a connection that there is no place for it. The client has a
+// moment to read that; nobody waits for it.
+func (s *Server) turnAway(conn net.Conn, err error) {
+	r := say(421, "Too many connections")
+	if l, ok := errors.AsType[*registry.LimitError](err); ok {
+		switch l.Err {
+		case registry.ErrFull:
+			r.text = fmt.Sprintf("%d users (the maximum) are already connected, try again later", l.Max)
+		case registry.ErrHostFull:
+			r.text = fmt.Sprintf("Too many connections (%d) from this address", l.Max)
+		}
+	}
+	conn.SetWriteDeadline(time.Now().Add(lingerTime))
+	conn.Write(r.append(nil))
+}
+
+// farewell closes our side first and lets the client close its own, so that no
+// reset overtakes the last reply.
+func farewell(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		drain(conn, lingerTime)
+	}
+}
+
+// Shutdown stops accepting, tells idle sessions, and waits for those that move
+// files until ctx ends; then it ends these too. It returns why ctx ended, or
+// nil if nobody had to be cut off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.stopping {
+		s.stopping = true
+		close(s.draining)
+		for l := range s.listeners {
+			l.Close()
+		}
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		s.live.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.endAll(errShutdown)
+	select {
+	case <-done:
+	case <-time.After(closingTime): // a session that is stuck in the disk is no reason to stay
+	}
+	return context.Cause(ctx)
+}

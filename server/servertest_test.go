@@ -1,0 +1,386 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portreeve/config"
+	"portreeve/server/auth"
+	registry "portreeve/server/session"
+	"portreeve/userdb"
+)
+
+// A rig is a server in memory: no sockets, and time that passes at once where
+// everybody waits, if it runs in a synctest bubble.
+type rig struct {
+	t    testing.TB
+	srv  *Server
+	net  *memory
+	home string // of user "alice", password "secret"
+	logs *bytes.Buffer
+}
+
+// Addresses of the server and of its clients.
+var (
+	serverAddr = netip.MustParseAddrPort("192.0.2.1:21")
+	clientAddr = netip.MustParseAddrPort("198.51.100.7:40000")
+)
+
+// newRig makes a server whose configuration was changed by each edit.
+func newRig(t testing.TB, edits ...func(*Config)) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	home := filepath.Join(dir, "home")
+	if err := os.Mkdir(home, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.UserDB = filepath.Join(dir, "users.db")
+	cfg.PassivePorts = config.PortRange{First: 30000, Last: 30009}
+	for _, edit := range edits {
+		edit(&cfg)
+	}
+	db := userdb.At(cfg.UserDB)
+	addUser(t, db, "alice", "secret", home)
+	logs := new(bytes.Buffer)
+	log := slog.New(slog.NewTextHandler(&lockedWriter{w: logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	chain, err := auth.New(auth.Options{Methods: []auth.Method{{Kind: "userdb", Arg: cfg.UserDB}}, Cost: cheapCost,
+		DelayStep: cfg.LoginDelay, DelayMost: cfg.MaxLoginDelay, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(chain.Close)
+	r := &rig{t: t, net: newMemory(), home: home, logs: logs}
+	r.srv = New(cfg, registry.New(registry.Limits{}), chain, log)
+	r.srv.network = r.net
+	return r
+}
+
+// cheapCost makes hashing too cheap to notice.
+var cheapCost = userdb.Cost{LogN: 10, R: 1, P: 1}
+
+func addUser(t testing.TB, db userdb.DB, name, password, home string, edits ...func(*userdb.User)) {
+	t.Helper()
+	u := userdb.New(name)
+	u.UID, u.GID, u.Home = 1000, 1000, home
+	hash, err := userdb.Hash(password, cheapCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Password = hash
+	for _, edit := range edits {
+		edit(&u)
+	}
+	if err := db.Add(u); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// A client is one control connection to a rig.
+type client struct {
+	t    testing.TB
+	rig  *rig
+	conn net.Conn
+	in   *bufio.Reader
+	port uint16 // of the last PASV or EPSV
+	data net.Conn
+	done chan struct{} // the session is over
+}
+
+// dial connects a client to the server; from is its address, or clientAddr.
+func (r *rig) dial(from netip.AddrPort) *client {
+	r.t.Helper()
+	if !from.IsValid() {
+		from = clientAddr
+	}
+	near, far := net.Pipe()
+	c := &client{t: r.t, rig: r, conn: near, in: bufio.NewReader(near), done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		r.srv.handle(&addressed{Conn: far, local: serverAddr, remote: from})
+	}()
+	r.t.Cleanup(func() { near.Close() })
+	return c
+}
+
+// login is dial and what alice says first.
+func (r *rig) login() *client {
+	r.t.Helper()
+	c := r.dial(netip.AddrPort{})
+	c.want(220)
+	c.cmd(331, "USER alice")
+	c.cmd(230, "PASS secret")
+	return c
+}
+
+// say sends one line.
+func (c *client) say(format string, args ...any) {
+	c.t.Helper()
+	if _, err := fmt.Fprintf(c.conn, format+"\r\n", args...); err != nil {
+		c.t.Fatalf("sending %q: %v", fmt.Sprintf(format, args...), err)
+	}
+}
+
+// read returns one reply, its lines joined by "\n".
+func (c *client) read() (code int, text string, err error) {
+	var lines []string
+	for {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			return 0, strings.Join(lines, "\n"), err
+		}
+		if !strings.HasSuffix(line, "\r\n") {
+			return 0, "", fmt.Errorf("line %q does not end with CRLF", line)
+		}
+		lines = append(lines, strings.TrimSuffix(line, "\r\n"))
+		if len(lines) == 1 {
+			if code, err = strconv.Atoi(line[:3]); err != nil {
+				return 0, "", fmt.Errorf("line %q has no code", line)
+			}
+		}
+		if len(line) > 3 && line[3] == ' ' && strings.HasPrefix(line, strconv.Itoa(code)) {
+			return code, strings.Join(lines, "\n"), nil
+		}
+	}
+}
+
+// want reads a reply, which must have the code, and returns its text.
+func (c *client) want(code int) string {
+	c.t.Helper()
+	got, text, err := c.read()
+	if err != nil {
+		c.t.Fatalf("want %d, got %q and %v\n%s", code, text, err, c.rig.logs)
+	}
+	if got != code {
+		c.t.Fatalf("want %d, got %q\n%s", code, text, c.rig.logs)
+	}
+	return text
+}
+
+// cmd is say and want.
+func (c *client) cmd(code int, format string, args ...any) string {
+	c.t.Helper()
+	c.say(format, args...)
+	return c.want(code)
+}
+
+// gone expects the end of the connection.
+func (c *client) gone() {
+	c.t.Helper()
+	if code, text, err := c.read(); err == nil {
+		c.t.Fatalf("want the end, got %d %q", code, text)
+	}
+}
+
+// passive prepares a data connection and connects it.
+func (c *client) passive() net.Conn {
+	c.t.Helper()
+	text := c.cmd(229, "EPSV")
+	fields := strings.Split(text, "|")
+	port, err := strconv.ParseUint(fields[3], 10, 16)
+	if err != nil {
+		c.t.Fatalf("no port in %q", text)
+	}
+	c.port = uint16(port)
+	return c.connect(clientAddr)
+}
+
+func (c *client) connect(from netip.AddrPort) net.Conn {
+	c.t.Helper()
+	conn, err := c.rig.net.connect(from, netip.AddrPortFrom(serverAddr.Addr(), c.port))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return conn
+}
+
+// retr runs a command that sends data and returns that, with the last code.
+func (c *client) retr(format string, args ...any) (data string, code int) {
+	c.t.Helper()
+	conn := c.passive()
+	c.cmd(150, format, args...)
+	all, err := io.ReadAll(conn)
+	if err != nil {
+		c.t.Fatalf("reading data: %v", err)
+	}
+	conn.Close()
+	code, _, err = c.read()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(all), code
+}
+
+// stor runs a command that takes data and returns its last code.
+func (c *client) stor(data, format string, args ...any) (code int) {
+	c.t.Helper()
+	conn := c.passive()
+	c.cmd(150, format, args...)
+	if _, err := io.WriteString(conn, data); err != nil {
+		c.t.Fatalf("sending data: %v", err)
+	}
+	conn.Close()
+	code, _, err := c.read()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return code
+}
+
+// put makes a file in alice's home, get reads one.
+func (r *rig) put(name, content string) {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.home, name), []byte(content), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) get(name string) string {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.home, name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// exists tells whether a file of alice's is there.
+func (r *rig) exists(name string) bool {
+	_, err := os.Lstat(filepath.Join(r.home, name))
+	return err == nil
+}
+
+// memory is a network of pipes.
+type memory struct {
+	mu        sync.Mutex
+	listeners map[netip.AddrPort]*pipeListener
+	dialled   []netip.AddrPort // where active connections came from
+}
+
+func newMemory() *memory { return &memory{listeners: make(map[netip.AddrPort]*pipeListener)} }
+
+func (m *memory) listen(addr netip.Addr, ports config.PortRange) (net.Listener, error) {
+	for i := range ports.Size() {
+		if l, err := m.listenAt(netip.AddrPortFrom(addr, ports.First+uint16(i))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, errNoPort
+}
+
+func (m *memory) listenAt(at netip.AddrPort) (*pipeListener, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.listeners[at] != nil {
+		return nil, errors.New("port is taken")
+	}
+	l := &pipeListener{net: m, at: at, conns: make(chan net.Conn, 32), closed: make(chan struct{})}
+	m.listeners[at] = l
+	return l, nil
+}
+
+func (m *memory) connect(from, to netip.AddrPort) (net.Conn, error) {
+	m.mu.Lock()
+	l := m.listeners[to]
+	m.mu.Unlock()
+	if l == nil {
+		return nil, fmt.Errorf("nobody listens at %s", to)
+	}
+	near, far := net.Pipe()
+	select {
+	case l.conns <- &addressed{Conn: far, local: to, remote: from}:
+		return near, nil
+	case <-l.closed:
+		return nil, fmt.Errorf("nobody listens at %s any more", to)
+	}
+}
+
+func (m *memory) dial(_ context.Context, local, remote netip.AddrPort) (net.Conn, error) {
+	m.mu.Lock()
+	m.dialled = append(m.dialled, local)
+	m.mu.Unlock()
+	c, err := m.connect(local, remote)
+	if err != nil {
+		return nil, err
+	}
+	return &addressed{Conn: c, local: local, remote: remote}, nil
+}
+
+type pipeListener struct {
+	net    *memory
+	at     netip.AddrPort
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipeListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() {
+		close(l.closed)
+		l.net.mu.Lock()
+		delete(l.net.listeners, l.at)
+		l.net.mu.Unlock()
+		for len(l.conns) > 0 { // a kernel resets what nobody accepted
+			(<-l.conns).Close()
+		}
+	})
+	return nil
+}
+
+// addressed is a pipe with the addresses of a socket.
+type addressed struct {
+	net.Conn
+	local, remote netip.AddrPort
+}
+
+func (a *addressed) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(a.local) }
+func (a *addressed) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(a.remote) }
+
+// bubble runs a test in virtual time.
+func bubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t) })
+}
+
+// elapsed tells how much virtual time passes in do.
+func elapsed(do func()) time.Duration {
+	start := time.Now()
+	do()
+	return time.Since(start)
+}

@@ -1,0 +1,443 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"portreeve/server/auth"
+	registry "portreeve/server/session"
+	"portreeve/server/vfs"
+)
+
+// A session is one control connection. The goroutine in serve owns it: it alone
+// touches these fields and writes replies. A reader hands it lines, a transfer
+// hands it a result, both through channels; nothing here is locked.
+type session struct {
+	// Given at birth, never changed
+	srv         *Server
+	cfg         *Config
+	log         *slog.Logger
+	entry       *registry.Entry
+	local, peer netip.AddrPort
+
+	// Control connection
+	conn   net.Conn
+	in     *lineReader
+	ask    chan struct{} // asks the reader for a line
+	lines  chan line
+	asked  bool
+	timer  *time.Timer
+	born   time.Time
+	heard  time.Time // the last command
+	worked time.Time // the last one that was more than a sign of life
+	errors int       // refused commands in a row
+	bye    bool      // nothing more is answered
+	deaf   bool      // nothing more is read
+
+	// Login
+	failures int
+	name     string // said by USER
+	account  *auth.Account
+	fs       *vfs.FS
+	shownAs  string // the user's name, as listings have it
+	cwd      string
+	idle     time.Duration
+
+	// Protocol state
+	ascii   bool
+	offset  int64  // REST
+	from    string // RNFR; "" if none
+	facts   factSet
+	epsvAll bool
+
+	// Data connection and transfer
+	data  opener
+	xfer  *transfer
+	queue []line // what came while a file moves, in order
+	waits int    // their bytes
+}
+
+// A line is what the reader found.
+type line struct {
+	text   string
+	answer []byte // to Telnet
+	err    error
+}
+
+// Bounds of what may wait for the end of a transfer.
+const (
+	queueLines = 256
+	queueBytes = 64 << 10
+)
+
+const (
+	replyTimeout = time.Minute     // a client that does not read its replies
+	lingerTime   = 2 * time.Second // for a client to close first, so that it sees our last reply
+	closingTime  = 15 * time.Second
+)
+
+// errQuit is why a session ends well.
+var errQuit = errors.New("quit")
+
+// serve talks to the client until one of both has had enough. It returns why.
+func (s *session) serve(ctx context.Context) error {
+	s.ask, s.lines = make(chan struct{}, 1), make(chan line, 1)
+	go s.read()
+	defer close(s.ask)
+	defer s.release()
+	s.timer = time.NewTimer(s.cfg.LoginTimeout)
+	defer s.timer.Stop()
+	s.reply(greeting)
+	return s.loop(ctx)
+}
+
+func (s *session) loop(ctx context.Context) error {
+	drain, over := s.srv.draining, ctx.Done()
+	var end error // why the session ends once its transfer has
+	for {
+		if s.xfer == nil {
+			if end == nil {
+				end = s.runQueue(ctx)
+			}
+			if end != nil {
+				return s.leave(end)
+			}
+		}
+		s.next()
+		var opened <-chan struct{}
+		var late <-chan time.Time
+		var done <-chan result
+		idle := s.timer.C
+		if s.xfer != nil {
+			idle, done = nil, s.xfer.done
+			if !s.xfer.said {
+				opened, late = s.xfer.opened, s.xfer.late.C
+			}
+		}
+		select {
+		case l := <-s.lines:
+			s.asked = false
+			if err := s.received(ctx, l); err != nil && end == nil {
+				end = err
+				s.cut(errLost)
+			}
+		case <-opened:
+			s.announce()
+		case <-late:
+			s.announce()
+		case r := <-done:
+			s.finish(r)
+		case <-idle:
+			if end = s.tired(); end != nil {
+				return s.leave(end)
+			}
+		case <-drain:
+			drain = nil
+			end = errShutdown // a transfer has its time; Shutdown cancels ctx when that is over
+		case <-over:
+			over, end = nil, context.Cause(ctx)
+			s.cut(end)
+		}
+	}
+}
+
+// next asks the reader for a line, unless it is at it.
+func (s *session) next() {
+	if !s.asked && !s.deaf {
+		s.asked = true
+		s.ask <- struct{}{}
+	}
+}
+
+// read is the reader: a line for each time it is asked. It ends with the
+// connection, and leaves its last word in the channel's buffer.
+func (s *session) read() {
+	for range s.ask {
+		text, answer, err := s.in.read()
+		s.lines <- line{text, answer, err}
+	}
+}
+
+// received takes a line. An error ends the session.
+func (s *session) received(ctx context.Context, l line) error {
+	if len(l.answer) > 0 {
+		s.write(l.answer)
+	}
+	if l.err != nil && !errors.Is(l.err, errLineLong) && !errors.Is(l.err, errNUL) {
+		s.deaf = true
+		return l.err
+	}
+	if s.xfer == nil {
+		return s.command(ctx, l)
+	}
+	// While a file moves, STAT is answered, ABOR ends it, and everything else
+	// waits, ABOR's own reply too: replies stay in the order of commands.
+	verb, arg, _ := strings.Cut(l.text, " ")
+	if c := lookup(verb); c != nil {
+		if c.need&during != 0 && arg == "" {
+			return s.command(ctx, l)
+		}
+		if c.need&ends != 0 {
+			s.cut(errAborted)
+		}
+	}
+	s.queue = append(s.queue, l)
+	s.waits += len(l.text)
+	if len(s.queue) > queueLines || s.waits > queueBytes {
+		s.queue, s.deaf = nil, true
+		s.cut(errQueue)
+		return errQueue
+	}
+	return nil
+}
+
+// runQueue answers what came during a transfer, until one begins another.
+func (s *session) runQueue(ctx context.Context) error {
+	for s.xfer == nil && len(s.queue) > 0 {
+		l := s.queue[0]
+		s.queue = s.queue[1:]
+		s.waits -= len(l.text)
+		if err := s.command(ctx, l); err != nil {
+			return err
+		}
+	}
+	if len(s.queue) == 0 {
+		s.queue = nil
+	}
+	return nil
+}
+
+// command runs one line and answers it. An error ends the session.
+func (s *session) command(ctx context.Context, l line) error {
+	r, c := s.dispatch(ctx, l)
+	s.heard = time.Now()
+	if c == nil || c.need&quiet == 0 {
+		s.worked = s.heard
+	}
+	if s.account != nil {
+		s.rest(s.heard)
+	}
+	if r.code != 0 {
+		s.reply(r)
+		s.tally(r.code)
+	}
+	if r.then != nil {
+		r.then()
+	}
+	switch {
+	case r.code == 421:
+		return fmt.Errorf("refused: %s", r.text)
+	case s.bye:
+		return errQuit
+	case s.errors >= s.cfg.MaxCommandErrors:
+		return errTooManyErrors
+	}
+	return nil
+}
+
+// tally counts refusals that only a broken or hostile client collects.
+func (s *session) tally(code int) {
+	switch code {
+	case 500, 501, 502, 503, 504, 530:
+		s.errors++
+	default:
+		s.errors = 0
+	}
+}
+
+// rest sets the timer to when the client will have been idle for too long: so
+// many minutes after its last command, and twice as many after the last one
+// that did more than keep the connection alive.
+func (s *session) rest(now time.Time) {
+	s.timer.Reset(min(s.heard.Add(s.idle).Sub(now), s.worked.Add(2*s.idle).Sub(now)))
+}
+
+// tired decides what the timer means.
+func (s *session) tired() error {
+	if s.account == nil {
+		return errLoginTimeout
+	}
+	return errIdle
+}
+
+// Why the server ends a session, beside a transfer's own reasons.
+var (
+	errShutdown      = errors.New("server is stopping")
+	errIdle          = errors.New("idle for too long")
+	errLoginTimeout  = errors.New("no login in time")
+	errTooManyErrors = errors.New("too many refused commands")
+	errNotFTP        = errors.New("client does not speak FTP")
+)
+
+// farewells are the last words to a client, by the reason of the parting. To
+// one that is gone, or has had its reply, nothing is said.
+var farewells = []struct {
+	why  error
+	text string
+}{
+	{errShutdown, "Server is shutting down"},
+	{errIdle, "Timeout: no command for too long"},
+	{errLoginTimeout, "Timeout: no login in time"},
+	{errTooManyErrors, "Too many refused commands"},
+	{errQueue, "Too many commands during a transfer"},
+	{errFlood, "Command line too long"},
+	{errNotFTP, "This is an FTP server"},
+}
+
+// leave says goodbye and closes.
+func (s *session) leave(why error) error {
+	s.bye = true
+	for _, f := range farewells {
+		if errors.Is(why, f.why) {
+			s.reply(say(421, f.text))
+		}
+	}
+	if k, ok := errors.AsType[registry.Kicked](why); ok {
+		text := "Session ended by the operator"
+		if k.Message != "" {
+			text += ": " + k.Message
+		}
+		s.reply(say(421, text))
+	}
+	return why
+}
+
+// reply writes a reply, whole. A client that does not read for a minute is
+// gone: the next read or the loop's end will tell.
+func (s *session) reply(r reply) {
+	if s.cfg.VerboseLog > 1 {
+		s.log.Info("reply", "code", r.code, "text", r.text)
+	} else {
+		s.log.Debug("reply", "code", r.code, "text", r.text)
+	}
+	s.write(r.append(make([]byte, 0, 128)))
+}
+
+func (s *session) write(b []byte) {
+	s.conn.SetWriteDeadline(time.Now().Add(replyTimeout))
+	if _, err := s.conn.Write(b); err != nil {
+		s.bye = true
+		s.conn.Close() // the reader sees it
+	}
+}
+
+// release ends what the session holds. The registry entry goes last, with the
+// connection: it belongs to the server, which closes both.
+func (s *session) release() {
+	s.drop()
+	s.logout()
+}
+
+// logout forgets the user, and all that was set for it.
+func (s *session) logout() {
+	if s.fs != nil {
+		s.fs.Close()
+	}
+	s.drop()
+	s.fs, s.account, s.name, s.cwd, s.from = nil, nil, "", "", ""
+	s.ascii, s.offset, s.epsvAll = true, 0, false
+	s.facts = defaultFacts
+	s.idle = s.cfg.MaxIdleTime
+}
+
+// drop gives up a data connection that was prepared and not used.
+func (s *session) drop() {
+	if s.data != nil {
+		s.data.close()
+		s.data = nil
+	}
+}
+
+// begin starts a transfer; its replies come from the loop. What it needs has
+// been checked: from here on the data connection is used up.
+func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
+	o := s.data
+	if o == nil {
+		if t.undo != nil {
+			t.undo()
+		}
+		return say(425, "Use PASV, EPSV, PORT or EPRT first"), nil
+	}
+	s.data = nil
+	limited, stop := context.WithTimeoutCause(ctx, s.cfg.MaxTransferTime, errTooLong)
+	work, cancel := context.WithCancelCause(limited)
+	t.cancel = func(why error) { cancel(why); stop() }
+	t.began, t.late = time.Now(), time.NewTimer(patience)
+	t.opened, t.done = make(chan struct{}), make(chan result, 1)
+	s.xfer = t
+	s.entry.Begin(registry.Transfer{State: t.kind, Path: t.path, Offset: t.offset, Size: t.size,
+		Abort: func() { t.cancel(errEnded) }})
+	go t.move(work, o, s.cfg, s.entry)
+	return reply{}, nil
+}
+
+// announce says 150, once.
+func (s *session) announce() {
+	if !s.xfer.said {
+		s.xfer.said = true
+		s.reply(s.xfer.accept)
+	}
+}
+
+// cut ends a transfer under way, if there is one. Its result still comes.
+func (s *session) cut(why error) {
+	if s.xfer != nil {
+		s.xfer.cancel(why)
+	}
+}
+
+// finish answers for a transfer that has ended.
+func (s *session) finish(r result) {
+	t := s.xfer
+	s.xfer = nil
+	t.late.Stop()
+	t.cancel(nil)
+	s.entry.End(r.err)
+	select {
+	case <-t.opened:
+		if !t.said {
+			s.reply(t.accept)
+			t.said = true
+		}
+	default:
+	}
+	s.report(t, r)
+	answer := r.reply
+	switch {
+	case r.err != nil && t.said:
+		answer = afterStart(r.err)
+	case r.err != nil:
+		answer = replyFor(r.err)
+	}
+	s.reply(answer)
+	s.heard = time.Now()
+	s.worked = s.heard
+	s.rest(s.heard)
+}
+
+// report logs a transfer's end.
+func (s *session) report(t *transfer, r result) {
+	attrs := []any{"cmd", t.verb, "path", t.path, "bytes", r.bytes, "took", r.took.Round(time.Millisecond)}
+	if t.offset > 0 {
+		attrs = append(attrs, "offset", t.offset)
+	}
+	switch {
+	case r.err != nil:
+		s.log.Info("transfer failed", append(attrs, "err", r.err)...)
+	case t.kind == registry.Listing:
+		s.log.Debug("listed", attrs...)
+	case t.kind == registry.Uploading:
+		s.log.Info("uploaded", attrs...)
+	default:
+		s.log.Info("downloaded", attrs...)
+	}
+}
+
+// greeting is the first reply. It names no product and no version.
+var greeting = say(220, "FTP server ready")

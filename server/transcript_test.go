@@ -1,0 +1,295 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	registry "portreeve/server/session"
+)
+
+// TestTranscripts runs each section of testdata/*.txt against a server of its
+// own, in virtual time. A section is what goes over the wire and what happens
+// around it:
+//
+//	== name of the section
+//	config Directive value     before the client connects
+//	file name content          a file of alice's; \n and so on are understood
+//	folder name | link target name
+//	login                      as alice, unless USER is part of the section
+//	> line                     what the client sends
+//	>> "bytes"                 the same, to the byte
+//	< line                     what it must get; * stands for anything
+//	connect [address]          a data connection to the port of the last reply
+//	send "bytes"               over it, and its end
+//	recv "bytes"               what must come over it until its end
+//	hang                       leave the data connection open
+//	reset                      break it
+//	sleep 15m                  time passes
+//	took 3s                    so long, at least, since the last took, sleep or beginning
+//	kick message | abort | shutdown
+//	eof                        the server closes
+//	content name "bytes"       a file of alice's must be so; absent name
+func TestTranscripts(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	seen := make(map[string]string)
+	for _, name := range names {
+		for _, sec := range sections(t, name) {
+			if old := seen[sec.name]; old != "" {
+				t.Errorf("%s: section %q is in %s too", name, sec.name, old)
+			}
+			seen[sec.name] = name
+			t.Run(sec.name, func(t *testing.T) {
+				bubble(t, func(t *testing.T) { sec.run(t) })
+			})
+		}
+	}
+}
+
+type section struct {
+	file, name string
+	first      int // number of its first line
+	lines      []string
+}
+
+func sections(t *testing.T, file string) []section {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []section
+	for i, line := range strings.Split(string(text), "\n") {
+		if name, ok := strings.CutPrefix(line, "== "); ok {
+			all = append(all, section{file: file, name: name, first: i + 2})
+		} else if len(all) > 0 {
+			all[len(all)-1].lines = append(all[len(all)-1].lines, line)
+		}
+	}
+	return all
+}
+
+// A play is a section under way.
+type play struct {
+	*testing.T
+	rig   *rig
+	c     *client
+	data  net.Conn
+	mark  time.Time
+	where string
+}
+
+func (sec section) run(t *testing.T) {
+	var edits []func(*Config)
+	rest := slices.Clone(sec.lines)
+	for i, line := range rest {
+		if d, ok := strings.CutPrefix(line, "config "); ok {
+			name, value, _ := strings.Cut(d, " ")
+			edits = append(edits, func(c *Config) {
+				if err := Directives.Set(c, name, value); err != nil {
+					t.Fatalf("%s:%d: %v", sec.file, sec.first+i, err)
+				}
+			})
+			rest[i] = ""
+		}
+	}
+	p := &play{T: t, rig: newRig(t, edits...), mark: time.Now()}
+	for i, line := range rest {
+		if line = strings.TrimRight(line, "\r"); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		p.where = sec.file + ":" + strconv.Itoa(sec.first+i)
+		p.step(line)
+	}
+	if p.c != nil {
+		p.c.conn.Close()
+		<-p.c.done
+	}
+	if p.data != nil {
+		p.data.Close()
+	}
+	if n := p.rig.srv.Sessions.Len(); n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+	if n := len(p.rig.net.listeners); n != 0 {
+		t.Errorf("%d passive ports are left open", n)
+	}
+}
+
+func (p *play) fail(format string, args ...any) {
+	p.Helper()
+	p.Logf("server's log:\n%s", p.rig.logs)
+	p.Fatalf(p.where+": "+format, args...)
+}
+
+func (p *play) step(line string) {
+	p.Helper()
+	verb, arg, _ := strings.Cut(line, " ")
+	switch verb {
+	case "file":
+		name, content, _ := strings.Cut(arg, " ")
+		p.rig.put(name, p.text(content))
+		return
+	case "folder":
+		if err := os.MkdirAll(filepath.Join(p.rig.home, arg), 0o755); err != nil {
+			p.fail("%v", err)
+		}
+		return
+	case "link":
+		target, name, _ := strings.Cut(arg, " ")
+		if err := os.Symlink(target, filepath.Join(p.rig.home, name)); err != nil {
+			p.fail("%v", err)
+		}
+		return
+	case "login":
+		p.c = p.rig.login()
+		return
+	case "content":
+		name, content, _ := strings.Cut(arg, " ")
+		if got := p.rig.get(name); got != p.text(content) {
+			p.fail("%s holds %q", name, got)
+		}
+		return
+	case "absent":
+		if p.rig.exists(arg) {
+			p.fail("%s is there", arg)
+		}
+		return
+	}
+	if p.c == nil {
+		p.c = p.rig.dial(netip.AddrPort{})
+	}
+	p.talk(verb, arg)
+}
+
+func (p *play) talk(verb, arg string) {
+	p.Helper()
+	switch verb {
+	case ">":
+		p.sendControl(arg + "\r\n")
+	case ">>":
+		p.sendControl(p.text(arg))
+	case "<":
+		p.expect(arg)
+	case "connect":
+		from := clientAddr
+		if arg != "" {
+			from = netip.MustParseAddrPort(arg + ":50000")
+		}
+		p.data = p.c.connect(from)
+	case "send":
+		if _, err := io.WriteString(p.data, p.text(arg)); err != nil {
+			p.fail("sending data: %v", err)
+		}
+		p.data.Close()
+	case "recv":
+		p.data.SetReadDeadline(time.Now().Add(time.Minute))
+		got, err := io.ReadAll(p.data)
+		if err != nil || string(got) != p.text(arg) {
+			p.fail("received %q, %v", got, err)
+		}
+	case "reset":
+		p.data.Close()
+	case "hang":
+	case "sleep":
+		d, err := time.ParseDuration(arg)
+		if err != nil {
+			p.fail("%v", err)
+		}
+		time.Sleep(d) // virtual: the bubble's clock jumps
+		p.mark = time.Now()
+	case "took":
+		d, err := time.ParseDuration(arg)
+		if passed := time.Since(p.mark); err != nil || passed < d || passed > d+20*time.Millisecond {
+			p.fail("it took %v", passed)
+		}
+		p.mark = time.Now()
+	case "kick":
+		for _, i := range p.rig.srv.Sessions.List() {
+			p.rig.srv.Sessions.Kick(i.ID, registry.Kicked{Message: arg})
+		}
+	case "abort":
+		for _, i := range p.rig.srv.Sessions.List() {
+			if !p.rig.srv.Sessions.Abort(i.ID) {
+				p.fail("there is nothing to abort")
+			}
+		}
+	case "shutdown":
+		p.shutdown()
+	case "eof":
+		if line, err := p.c.in.ReadString('\n'); err != io.EOF {
+			p.fail("got %q, %v", line, err)
+		}
+	default:
+		p.fail("no such step: %s", verb)
+	}
+}
+
+// sendControl writes without waiting for the server to have read it all: a pipe
+// has no buffer, and a server may be busy.
+func (p *play) sendControl(text string) {
+	go io.WriteString(p.c.conn, text)
+	synctest.Wait()
+}
+
+// expect reads one line, which must be as the pattern says.
+func (p *play) expect(pattern string) {
+	p.Helper()
+	p.c.conn.SetReadDeadline(time.Now().Add(10 * time.Minute))
+	line, err := p.c.in.ReadString('\n')
+	if err != nil {
+		p.fail("want %q, got %q, %v", pattern, line, err)
+	}
+	text, ended := strings.CutSuffix(line, "\r\n")
+	quoted := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
+	if !ended || !regexp.MustCompile("^(?s:"+quoted+")$").MatchString(text) {
+		p.fail("want %q, got %q", pattern, line)
+	}
+	if m := passiveReply.FindStringSubmatch(text); m != nil {
+		port, _ := strconv.Atoi(m[1])
+		if m[2] != "" {
+			high, _ := strconv.Atoi(m[2])
+			low, _ := strconv.Atoi(m[3])
+			port = high<<8 | low
+		}
+		p.c.port = uint16(port)
+	}
+}
+
+var passiveReply = regexp.MustCompile(`^22[79] .*\((?:\|\|\|(\d+)\||\d+,\d+,\d+,\d+,(\d+),(\d+))\)`)
+
+// shutdown begins to stop the server, with its grace.
+func (p *play) shutdown() {
+	grace := p.rig.srv.Config().ShutdownGrace
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), grace)
+		defer cancel()
+		p.rig.srv.Shutdown(ctx)
+	}()
+	synctest.Wait()
+}
+
+// text undoes the quotes of a step's argument; without quotes it is as it stands.
+func (p *play) text(arg string) string {
+	p.Helper()
+	if !strings.HasPrefix(arg, `"`) {
+		return arg
+	}
+	s, err := strconv.Unquote(arg)
+	if err != nil {
+		p.fail("%s: %v", arg, err)
+	}
+	return s
+}

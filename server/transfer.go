@@ -1,0 +1,237 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	registry "portreeve/server/session"
+)
+
+// A transfer is one use of a data connection. The goroutine that move runs in
+// owns the connection and the file; the session's loop hears of it by opened
+// and done, and ends it through cancel.
+type transfer struct {
+	verb   string
+	kind   registry.State
+	path   string // virtual
+	offset int64
+	size   int64 // of the whole file, -1 if unknown
+	accept reply // 150, sent when the data connection is there
+	rate   int64 // bytes a second, 0 for no limit
+	work   func(*flow) (reply, error)
+	undo   func() // gives up what was prepared, if the data connection never came
+
+	began  time.Time
+	cancel context.CancelCauseFunc
+	opened chan struct{} // closed when the data connection is there
+	done   chan result
+	late   *time.Timer // when 150 is said although the connection is not there
+	said   bool        // 150 is on the wire
+}
+
+type result struct {
+	reply reply // of a work that ended well
+	err   error
+	bytes int64
+	took  time.Duration
+}
+
+// A flow is what the work of a transfer sees: the data connection, and what to
+// do between two steps of it.
+type flow struct {
+	ctx      context.Context
+	conn     net.Conn
+	entry    *registry.Entry
+	throttle throttle
+	stall    time.Duration
+	bytes    int64
+}
+
+// patience is how long 150 waits for a data connection that is about to come.
+// Some devices connect only when they have seen it.
+const patience = 1500 * time.Millisecond
+
+// move opens the data connection and does the work. It ends early when ctx does.
+func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *registry.Entry) {
+	r := result{err: errNoData}
+	defer func() {
+		t.done <- r
+	}()
+	conn, err := t.connect(ctx, o, cfg.ConnectTimeout)
+	if err != nil {
+		if t.undo != nil {
+			t.undo()
+		}
+		r.err = err
+		return
+	}
+	close(t.opened)
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	defer conn.Close()
+
+	f := &flow{ctx: ctx, conn: conn, entry: entry, throttle: throttle{rate: t.rate}, stall: cfg.StallTimeout}
+	start := time.Now()
+	r.reply, r.err = t.work(f)
+	r.bytes, r.took = f.bytes, time.Since(start)
+	if r.err != nil && ctx.Err() != nil {
+		r.err = context.Cause(ctx) // what broke, broke because we ended it
+	}
+}
+
+func (t *transfer) connect(ctx context.Context, o opener, limit time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNoData)
+	defer cancel()
+	return o.open(ctx)
+}
+
+// arm gives the next step its time. Whoever cancels closes the connection, so
+// a step that was armed after that fails at once.
+func (f *flow) arm() error {
+	if f.ctx.Err() != nil {
+		return context.Cause(f.ctx)
+	}
+	return f.conn.SetDeadline(time.Now().Add(f.stall))
+}
+
+// count notes that a step moved n bytes, and keeps the rate.
+func (f *flow) count(n int64) error {
+	f.bytes += n
+	f.entry.Moved(int(n))
+	return f.throttle.wait(f.ctx, n)
+}
+
+// stalled tells an error of a step in which nothing moved. A step in which
+// something moved was only slow.
+func stalled(err error, n int64) (error, bool) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err, false
+	}
+	if n > 0 {
+		return nil, true
+	}
+	return errStalled, false
+}
+
+// sendFile sends size bytes of file from where it stands. Both keep their
+// concrete types down to the copy, so that the kernel does it (sendfile).
+func (f *flow) sendFile(file *os.File, size int64) error {
+	for left := size; left > 0; {
+		if err := f.arm(); err != nil {
+			return err
+		}
+		n, err := io.CopyN(f.conn, file, min(left, f.throttle.step()))
+		left -= n
+		if cerr := f.count(n); cerr != nil {
+			return cerr
+		}
+		if err == io.EOF && left > 0 {
+			return errShrunk
+		}
+		if err != nil && err != io.EOF {
+			if err, slow := stalled(err, n); err != nil || !slow {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// receiveFile writes what comes to file, where it stands, until the client
+// ends. Concrete types again: the kernel moves it (splice).
+func (f *flow) receiveFile(file *os.File) error {
+	for {
+		if err := f.arm(); err != nil {
+			return err
+		}
+		step := f.throttle.step()
+		n, err := file.ReadFrom(&io.LimitedReader{R: f.conn, N: step})
+		if cerr := f.count(n); cerr != nil {
+			return cerr
+		}
+		switch {
+		case err != nil:
+			if err, slow := stalled(err, n); err != nil || !slow {
+				return err
+			}
+		case n < step:
+			return nil
+		}
+	}
+}
+
+// send copies src to the client in steps; for data that is not a file as it
+// stands, such as TYPE A.
+func (f *flow) send(src io.Reader) error {
+	buf := make([]byte, 64<<10)
+	for {
+		n, rerr := src.Read(buf[:min(int64(len(buf)), f.throttle.step())])
+		if n > 0 {
+			if err := f.write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if rerr == io.EOF {
+			return nil
+		}
+		if rerr != nil {
+			return rerr
+		}
+	}
+}
+
+// write sends p, however slowly the client takes it, as long as it takes some.
+func (f *flow) write(p []byte) error {
+	for len(p) > 0 {
+		if err := f.arm(); err != nil {
+			return err
+		}
+		n, err := f.conn.Write(p)
+		p = p[n:]
+		if cerr := f.count(int64(n)); cerr != nil {
+			return cerr
+		}
+		if err != nil {
+			if err, slow := stalled(err, int64(n)); err != nil || !slow {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// receiveASCII writes what comes to file, its line ends converted, until the
+// client ends.
+func (f *flow) receiveASCII(file *os.File) error {
+	var conv fromNetwork
+	buf := make([]byte, 64<<10)
+	var out []byte
+	for {
+		if err := f.arm(); err != nil {
+			return err
+		}
+		n, err := f.conn.Read(buf[:min(int64(len(buf)), f.throttle.step())])
+		out = conv.append(out[:0], buf[:n])
+		if err == io.EOF {
+			out = conv.flush(out)
+		}
+		if _, werr := file.Write(out); werr != nil {
+			return werr
+		}
+		if cerr := f.count(int64(n)); cerr != nil {
+			return cerr
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			if err, _ := stalled(err, int64(n)); err != nil {
+				return err
+			}
+		}
+	}
+}
