@@ -10,9 +10,12 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"portreeve/server/session"
 )
 
 // Returned by Client's methods, wrapped in what was asked.
@@ -21,8 +24,6 @@ var (
 	ErrNoDaemon = errors.New("no daemon")
 	// ErrDenied: the socket's mode or the daemon's rules keep us out.
 	ErrDenied = errors.New("permission denied")
-	// ErrNoSession: there is no session of that number, or no longer.
-	ErrNoSession = errors.New("no such session")
 	// ErrNoTransfer: the session is there and moves nothing.
 	ErrNoTransfer = errors.New("no transfer to abort")
 )
@@ -70,6 +71,14 @@ func get[T any](ctx context.Context, c *Client, path string) (T, error) {
 
 // call sends a request, with a body unless it is nil, and decodes the answer.
 func call[T any](ctx context.Context, c *Client, method, path string, body any) (answer T, err error) {
+	err = c.ask(ctx, method, path, body, func(r io.Reader) error {
+		return json.NewDecoder(r).Decode(&answer)
+	})
+	return answer, err
+}
+
+// ask sends a request and has a good answer read, a bad one made an error.
+func (c *Client) ask(ctx context.Context, method, path string, body any, read func(io.Reader) error) error {
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, askTime)
@@ -77,16 +86,17 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	}
 	resp, err := c.send(ctx, method, path, body)
 	if err != nil {
-		return answer, err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return answer, c.failed(resp)
+		return c.failed(resp)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return answer, fmt.Errorf("read the daemon's answer: %w", err)
+	if err := read(resp.Body); err != nil {
+		return fmt.Errorf("read the answer of the daemon at %s: %w", c.Socket, err)
 	}
-	return answer, nil
+	io.Copy(io.Discard, resp.Body) // to its end, so that the connection serves again
+	return nil
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
@@ -136,15 +146,17 @@ func (c *Client) failed(resp *http.Response) error {
 	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&body) != nil || body.Error == "" {
 		return fmt.Errorf("the daemon at %s answered %s", c.Socket, resp.Status)
 	}
-	switch resp.StatusCode {
-	case http.StatusForbidden:
+	// Of the routes only those of one session can be right and yet find nothing.
+	one := strings.HasPrefix(resp.Request.URL.Path, "/v1/sessions/")
+	switch code := resp.StatusCode; {
+	case code == http.StatusForbidden:
 		return fmt.Errorf("%w: %s", ErrDenied, body.Error)
-	case http.StatusNotFound:
-		return fmt.Errorf("%w: %s", ErrNoSession, body.Error)
-	case http.StatusConflict:
+	case code == http.StatusNotFound && one:
+		return fmt.Errorf("%w: %s", session.ErrNoSession, body.Error)
+	case code == http.StatusConflict && one:
 		return fmt.Errorf("%w: %s", ErrNoTransfer, body.Error)
-	case http.StatusUnprocessableEntity:
+	case code == http.StatusUnprocessableEntity:
 		return &RefusedError{body.Complaints}
 	}
-	return errors.New(body.Error)
+	return fmt.Errorf("the daemon at %s: %s", c.Socket, body.Error)
 }

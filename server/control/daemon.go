@@ -42,7 +42,9 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 		st = s.Status()
 	}
 	st.Version, st.PID = s.Version, os.Getpid()
-	st.Uptime = int64(time.Since(st.Started).Seconds())
+	if !st.Started.IsZero() {
+		st.Uptime = int64(time.Since(st.Started).Seconds())
+	}
 	// Lists, not null, for those who loop over them.
 	st.Listen = append([]string{}, st.Listen...)
 	st.NotInEffect = append([]string{}, st.NotInEffect...)

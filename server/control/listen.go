@@ -68,9 +68,7 @@ type listener struct {
 	once sync.Once
 }
 
-// replace puts a listening socket at l.path, if nobody answers there. It is
-// bound in a private folder, made what it shall be, and only then moved: at no
-// moment is it more open than asked, and no umask of the whole process is turned.
+// replace puts a listening socket at l.path, if nobody answers there.
 func (l *listener) replace(mode fs.FileMode, gid int) error {
 	switch old, err := os.Lstat(l.path); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -80,38 +78,67 @@ func (l *listener) replace(mode fs.FileMode, gid int) error {
 		return ErrNotSocket
 	case answers(l.path):
 		return ErrInUse
+	default:
+		if err := os.Remove(l.path); err != nil {
+			return err
+		}
 	}
-	// The name is no longer than ours was, as a socket's path must be short.
-	dir, err := os.MkdirTemp(filepath.Dir(l.path), ".s")
+	fd, err := bind(l.path)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	made := filepath.Join(dir, "s")
-	if l.UnixListener, err = net.ListenUnix("unix", &net.UnixAddr{Name: made, Net: "unix"}); err != nil {
-		return err
-	}
-	l.SetUnlinkOnClose(false) // it would remove whatever has the name by then
-	if err := l.publish(made, mode, gid); err != nil {
-		l.UnixListener.Close()
+	f := os.NewFile(uintptr(fd), l.path)
+	defer f.Close() // the listener has its own descriptor
+	if err := l.listen(f, mode, gid); err != nil {
+		os.Remove(l.path)
 		return err
 	}
 	return nil
 }
 
-func (l *listener) publish(made string, mode fs.FileMode, gid int) (err error) {
+// bind makes the socket and its name, and does not listen yet.
+func bind(path string) (fd int, err error) {
+	syscall.ForkLock.RLock() // not every system can make it close-on-exec at once
+	fd, err = syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}); err != nil {
+		syscall.Close(fd)
+		return -1, os.NewSyscallError("bind", err)
+	}
+	return fd, nil
+}
+
+// listen opens the socket only when its group and mode are what they shall be:
+// until then the kernel refuses whoever connects, so at no moment is it more
+// open than asked, and no umask of the whole process need be turned.
+func (l *listener) listen(f *os.File, mode fs.FileMode, gid int) (err error) {
 	if gid >= 0 {
-		if err := os.Lchown(made, -1, gid); err != nil {
+		if err := os.Lchown(l.path, -1, gid); err != nil {
 			return err
 		}
 	}
-	if err := os.Chmod(made, mode.Perm()); err != nil {
+	if err := os.Chmod(l.path, mode.Perm()); err != nil {
 		return err
 	}
-	if l.file, err = os.Lstat(made); err != nil {
+	if l.file, err = os.Lstat(l.path); err != nil {
 		return err
 	}
-	return os.Rename(made, l.path)
+	if err := syscall.Listen(int(f.Fd()), syscall.SOMAXCONN); err != nil {
+		return os.NewSyscallError("listen", err)
+	}
+	made, err := net.FileListener(f)
+	if err != nil {
+		return err
+	}
+	l.UnixListener = made.(*net.UnixListener)
+	l.SetUnlinkOnClose(false) // it would remove whatever has the name by then
+	return nil
 }
 
 // answers reports whether somebody takes connections at path. Whatever is not a
@@ -124,9 +151,6 @@ func answers(path string) bool {
 	}
 	return !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist)
 }
-
-// Addr names the path that clients use, not the one at which it was bound.
-func (l *listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
 // Close stops listening and removes the socket, unless the path has become
 // another's.

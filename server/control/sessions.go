@@ -1,8 +1,11 @@
 package control
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -23,7 +26,8 @@ type Filter struct {
 
 // ParseAddr reads an address or a prefix.
 func ParseAddr(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
+	addr, err := netip.ParseAddr(text)
+	if err == nil && !strings.Contains(addr.Zone(), "/") { // a zone may be any text
 		addr = addr.Unmap().WithZone("")
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
@@ -105,12 +109,61 @@ func (s *Server) getSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, s.choose(f))
+	writeSessions(w, s.choose(f))
+	return nil
+}
+
+// writeSessions writes a list as it goes, an element a line: while the daemon is
+// at the later ones the client reads the first, and no list is whole in memory.
+func writeSessions(w http.ResponseWriter, infos []session.Info) {
+	w.Header().Set("Content-Type", "application/json")
+	out := bufio.NewWriterSize(w, 64<<10)
+	defer out.Flush()
+	var line []byte
+	for i := range infos {
+		line = append(line[:0], "[,"[min(i, 1)])
+		line = append(infos[i].AppendJSON(line), '\n')
+		if _, err := out.Write(line); err != nil {
+			return // the client has gone
+		}
+	}
+	if len(infos) == 0 {
+		out.WriteByte('[')
+	}
+	out.WriteString("]\n")
 }
 
 // Sessions lists who is connected and fits the filter, ordered by ID.
-func (c *Client) Sessions(ctx context.Context, f Filter) ([]session.Info, error) {
-	return get[[]session.Info](ctx, c, "/v1/sessions?"+f.query().Encode())
+func (c *Client) Sessions(ctx context.Context, f Filter) (infos []session.Info, err error) {
+	err = c.ask(ctx, http.MethodGet, "/v1/sessions?"+f.query().Encode(), nil, func(r io.Reader) (err error) {
+		infos, err = readSessions(r)
+		return err
+	})
+	return infos, err
+}
+
+// maxLine is more than a session takes whose every string is as long as it may
+// be and all escapes.
+const maxLine = 1 << 20
+
+// readSessions reads what writeSessions writes, as it comes.
+func readSessions(r io.Reader) (infos []session.Info, err error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 64<<10), maxLine)
+	for n := 0; lines.Scan(); n++ {
+		line := lines.Bytes()
+		if string(line) == "]" || n == 0 && string(line) == "[]" {
+			return infos, nil
+		}
+		if len(line) == 0 || line[0] != "[,"[min(n, 1)] {
+			return nil, fmt.Errorf("line %d is not of a list of sessions", n+1)
+		}
+		infos = append(infos, session.Info{})
+		if err := infos[n].ParseJSON(line[1:]); err != nil {
+			return nil, err
+		}
+	}
+	return nil, cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
 }
 
 func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
@@ -128,7 +181,7 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, info)
 }
 
-// Session asks for one session; ErrNoSession if it is gone.
+// Session asks for one session; session.ErrNoSession if it is gone.
 func (c *Client) Session(ctx context.Context, id session.ID) (session.Info, error) {
 	return get[session.Info](ctx, c, sessionPath(id))
 }

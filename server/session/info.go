@@ -52,8 +52,11 @@ func ParseState(text string) (State, error) {
 	return 0, fmt.Errorf("state %q is none of login, idle, listing, downloading, uploading", text)
 }
 
-// MarshalText makes the state a word in JSON.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+// MarshalText and AppendText make the state a word in JSON.
+func (s State) MarshalText() ([]byte, error) { return s.AppendText(nil) }
+
+// AppendText is MarshalText without the allocation.
+func (s State) AppendText(b []byte) ([]byte, error) { return append(b, s.String()...), nil }
 
 // UnmarshalText reads that word.
 func (s *State) UnmarshalText(text []byte) (err error) {

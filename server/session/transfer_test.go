@@ -1,12 +1,9 @@
 package session
 
 import (
-	"encoding/json"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"reflect"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -327,41 +324,5 @@ func TestStates(t *testing.T) {
 	}
 	if id, err := ParseID("18446744073709551615"); err != nil || id.String() != "18446744073709551615" {
 		t.Errorf("largest id reads back as %v, %v", id, err)
-	}
-}
-
-// TestJSON holds the names that scripts rely on, and that nothing gets lost.
-func TestJSON(t *testing.T) {
-	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	want := Info{
-		ID: 7, Remote: netip.MustParseAddrPort("[2001:db8::1]:40000"), Local: ftpd, Started: at, TLS: "TLS 1.3",
-		Client: "lftp", User: "joe", State: Downloading, Since: at.Add(time.Second), Cwd: "/a", Command: "RETR b",
-		Active: at.Add(2 * time.Second), Path: "/a/b \"quoted\" <ü>", Offset: 1, Size: 2, Moved: 3, Rate1s: 4, Rate10s: 5,
-		RateAvg: 6, TotalUp: 7, TotalDown: 8, Uploads: 9, Downloads: 10, FilesUp: 11, FilesDown: 12,
-	}
-	text, err := json.Marshal(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got Info
-	if err := json.Unmarshal(text, &got); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("read back as %+v, %v\nwant %+v", got, err, want)
-	}
-	for _, part := range []string{
-		`"id":7`, `"remote":"[2001:db8::1]:40000"`, `"local":"192.0.2.9:21"`, `"started":"2026-03-01T12:00:00Z"`,
-		`"tls":"TLS 1.3"`, `"client":"lftp"`, `"user":"joe"`, `"state":"downloading"`, `"since":"2026-03-01T12:00:01Z"`,
-		`"cwd":"/a"`, `"command":"RETR b"`, `"active":`, `"path":`, `"offset":1`, `"size":2`, `"moved":3`, `"rate_1s":4`,
-		`"rate_10s":5`, `"rate_avg":6`, `"total_up":7`, `"total_down":8`, `"uploads":9`, `"downloads":10`,
-		`"files_up":11`, `"files_down":12`,
-	} {
-		if !strings.Contains(string(text), part) {
-			t.Errorf("no %s in %s", part, text)
-		}
-	}
-	if n := reflect.TypeFor[Info]().NumField(); strings.Count(string(text), `":`) != n {
-		t.Errorf("%d fields, but %s", n, text)
-	}
-	if err := json.Unmarshal([]byte(`{"state":"asleep"}`), &got); err == nil {
-		t.Error("read a state that is none")
 	}
 }
