@@ -97,9 +97,21 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	// Shutdown gives connections that have asked nothing yet five seconds to do so,
+	// and an http.Transport often leaves one such behind; they are closed instead.
+	var fresh sync.Map
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			fresh.Store(c, nil)
+		} else {
+			fresh.Delete(c)
+		}
+	}
 	stopped := make(chan struct{})
 	unhook := context.AfterFunc(ctx, func() {
 		defer close(stopped)
+		l.Close()
+		fresh.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
 		grace, cancel := context.WithTimeout(base, closingTime)
 		defer cancel()
 		if srv.Shutdown(grace) != nil {

@@ -171,6 +171,27 @@ func TestPeerUnknown(t *testing.T) {
 	})
 }
 
+// TestSilentPeerDoesNotHoldUpTheEnd stops while a peer has not asked yet.
+func TestSilentPeerDoesNotHoldUpTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- (&Server{Sessions: session.New(session.Limits{})}).Serve(ctx, l) }()
+		conn := l.dial()
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("took %v", took)
+		}
+		conn.Close()
+	})
+}
+
 // TestStuckPeerDoesNotHoldUpTheEnd stops while a peer is in the middle of its
 // request and says no more.
 func TestStuckPeerDoesNotHoldUpTheEnd(t *testing.T) {
