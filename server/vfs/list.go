@@ -133,11 +133,14 @@ func (l *Listing) Close() error {
 		return nil
 	}
 	l.closed = true
-	l.es, l.infos = entries{}, nil
 	var err error
 	if l.lister != nil {
+		if len(l.es.leftovers) > 0 {
+			l.fs.do(func() error { sweep(l.lister, l.es.leftovers); return nil })
+		}
 		err = l.lister.close()
 	}
+	l.es, l.infos = entries{}, nil
 	l.fs.release()
 	return fail("list", l.path, err)
 }
@@ -286,10 +289,11 @@ const unknown = fs.ModeIrregular
 // entries are names of a directory, packed: each ends in a zero byte, so that
 // it can be handed to the kernel where it lies.
 type entries struct {
-	opt   *ListOptions
-	names []byte
-	list  []entry
-	typed bool // no kind is unknown
+	opt       *ListOptions
+	names     []byte
+	list      []entry
+	typed     bool     // no kind is unknown
+	leftovers []string // see sweep
 }
 
 type entry struct {
@@ -310,9 +314,13 @@ func (es *entries) add(name string, kind fs.FileMode) {
 	if len(name) == 0 || len(name) > maxName {
 		return
 	}
-	if name[0] == '.' && (name == "." || name == ".." || reserved(name) ||
-		!es.opt.Hidden && !strings.HasPrefix(es.opt.Match, ".")) {
-		return
+	if name[0] == '.' {
+		if isLeftover(name) && len(es.leftovers) < maxLeftovers {
+			es.leftovers = append(es.leftovers, strings.Clone(name))
+		}
+		if name == "." || name == ".." || reserved(name) || !es.opt.Hidden && !strings.HasPrefix(es.opt.Match, ".") {
+			return
+		}
 	}
 	for i := 0; i < len(name); i++ {
 		if name[i] < ' ' || name[i] == 0x7f {

@@ -10,6 +10,8 @@ import (
 const (
 	tempPrefix = ".pureftpd-upload." // an upload that is not complete
 	quotaFile  = ".ftpquota"         // where other servers count usage
+
+	tempToken = 16 // random bytes, in hexadecimal, after the prefix
 )
 
 const (
@@ -24,6 +26,9 @@ const (
 func Clean(cwd, path string) string {
 	if path == "" || path[0] != '/' {
 		path = cwd + "/" + path
+		if path[0] != '/' {
+			path = "/" + path
+		}
 	}
 	if isClean(path) {
 		return path

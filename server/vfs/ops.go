@@ -121,19 +121,18 @@ func storable(in *Info) error {
 
 // Remove removes a file or a link, never a directory.
 func (f *FS) Remove(path string) error {
-	return f.change("remove", path, userdb.PermDelete, dir.unlink)
+	return f.remove("remove", path, func(d dir, base, _ string) error { return d.unlink(base) })
 }
 
 // RemoveDir removes an empty directory; a link to one is none.
 func (f *FS) RemoveDir(path string) error {
-	return f.change("remove directory", path, userdb.PermDelete, dir.rmdir)
+	return f.remove("remove directory", path, f.rmdir)
 }
 
-// change runs an operation on an existing entry other than the root.
-func (f *FS) change(op, path string, need userdb.Perms, run func(d dir, base string) error) error {
+func (f *FS) remove(op, path string, run func(d dir, base, path string) error) error {
 	clean, err := lookup(op, path)
 	if err == nil {
-		err = f.need(need, op, path)
+		err = f.need(userdb.PermDelete, op, path)
 	}
 	if err == nil && clean == "/" {
 		err = fail(op, path, ErrDenied)
@@ -141,7 +140,9 @@ func (f *FS) change(op, path string, need userdb.Perms, run func(d dir, base str
 	if err != nil {
 		return err
 	}
-	return fail(op, path, f.do(func() error { return f.at(clean, run) }))
+	return fail(op, path, f.do(func() error {
+		return f.at(clean, func(d dir, base string) error { return run(d, base, clean) })
+	}))
 }
 
 // Mkdir makes a directory, with 0777 less DirUmask for its mode; what is above

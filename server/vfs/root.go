@@ -48,15 +48,14 @@ type dir interface {
 	close() error
 }
 
-// A lister reads a directory once, in the order of the directory.
+// A lister is a dir that reads its entries, once, in the order they are in.
 type lister interface {
+	dir
 	// read appends some of the entries to es; it reports whether there may
 	// be more.
 	read(es *entries) (more bool, err error)
-	// stat describes entry i of es.
+	// stat describes entry i of es, whose name is in in already.
 	stat(es *entries, i int, in *Info) error
-	readlink(name string) (string, error)
-	close() error
 }
 
 // maxLinks is where a chain of links becomes ELOOP, as in the kernel.

@@ -134,7 +134,7 @@ func chmodFD(fd int, mode fs.FileMode) error {
 	if in.IsDir() {
 		bits |= specialBits(in.Mode)
 	}
-	err := unix.Fchmodat(fd, "", bits, unix.AT_EMPTY_PATH)
+	err := again(func() error { return unix.Fchmodat(fd, "", bits, unix.AT_EMPTY_PATH) })
 	if err == unix.EOPNOTSUPP || err == unix.ENOSYS { // before Linux 6.6
 		err = unix.Chmod(procFD(fd), bits)
 	}
@@ -152,7 +152,7 @@ func (r linuxRoot) chtimes(path string, mtime time.Time) error {
 		return err
 	}
 	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}
-	err = unix.UtimesNanoAt(fd, "", times, unix.AT_EMPTY_PATH)
+	err = again(func() error { return unix.UtimesNanoAt(fd, "", times, unix.AT_EMPTY_PATH) })
 	if err == unix.EINVAL || err == unix.ENOENT { // before Linux 5.8
 		err = unix.UtimesNanoAt(unix.AT_FDCWD, procFD(fd), times, 0)
 	}
@@ -203,7 +203,7 @@ func (d linuxDir) open(name string, flags int, mode fs.FileMode, in *Info) (*os.
 }
 
 func (d linuxDir) mkdir(name string, mode fs.FileMode) error {
-	if err := unix.Mkdirat(int(d), name, uint32(mode.Perm())); err != nil {
+	if err := again(func() error { return unix.Mkdirat(int(d), name, uint32(mode.Perm())) }); err != nil {
 		return err
 	}
 	fd, err := unix.Openat(int(d), name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -213,37 +213,56 @@ func (d linuxDir) mkdir(name string, mode fs.FileMode) error {
 	defer unix.Close(fd)
 	var in Info
 	if statFD(fd, &in) == nil && in.Mode.Perm() != mode.Perm() { // the umask of the process took bits
-		return chmodFD(fd, mode)
+		chmodFD(fd, mode) // fails where there are no modes
 	}
 	return nil
 }
 
-func (d linuxDir) unlink(name string) error { return unix.Unlinkat(int(d), name, 0) }
+func (d linuxDir) unlink(name string) error {
+	return again(func() error { return unix.Unlinkat(int(d), name, 0) })
+}
 
-func (d linuxDir) rmdir(name string) error { return unix.Unlinkat(int(d), name, unix.AT_REMOVEDIR) }
+func (d linuxDir) rmdir(name string) error {
+	return again(func() error { return unix.Unlinkat(int(d), name, unix.AT_REMOVEDIR) })
+}
 
 func (d linuxDir) rename(old string, to dir, name string, replace bool) error {
 	dst := to.(interface{ fd() int }).fd()
 	if replace {
-		return unix.Renameat(int(d), old, dst, name)
+		return again(func() error { return unix.Renameat(int(d), old, dst, name) })
 	}
-	err := unix.Renameat2(int(d), old, dst, name, unix.RENAME_NOREPLACE)
+	err := again(func() error { return unix.Renameat2(int(d), old, dst, name, unix.RENAME_NOREPLACE) })
 	if err != unix.EINVAL && err != unix.ENOSYS {
 		return err
 	}
-	// A file system without the flag, such as NFS: a link does not replace
-	// either, though directories cannot have one.
-	if err := unix.Linkat(int(d), old, dst, name, 0); err != nil {
+	return renameByLink(d, old, linuxDir(dst), name)
+}
+
+// renameByLink is a rename that does not replace, for file systems without
+// the flag, such as NFS: a link does not replace either. Directories cannot
+// have one, so there one has to look, and hope.
+func renameByLink(d linuxDir, old string, to linuxDir, name string) error {
+	var in Info
+	if err := d.lstat(old, &in); err != nil {
 		return err
 	}
-	return unix.Unlinkat(int(d), old, 0)
+	if in.IsDir() {
+		if err := to.lstat(name, &in); err == nil {
+			return unix.EEXIST
+		}
+		return d.rename(old, to, name, true)
+	}
+	if err := again(func() error { return unix.Linkat(int(d), old, int(to), name, 0) }); err != nil {
+		return err
+	}
+	return d.unlink(old)
 }
 
 func (d linuxDir) fd() int { return int(d) }
 
 func (d linuxDir) readlink(name string) (string, error) {
 	var buf [maxPath]byte
-	n, err := unix.Readlinkat(int(d), name, buf[:])
+	n, err := retry(func() (int, error) { return unix.Readlinkat(int(d), name, buf[:]) })
 	if err != nil {
 		return "", err
 	}
@@ -252,15 +271,21 @@ func (d linuxDir) readlink(name string) (string, error) {
 
 func (d linuxDir) close() error { return unix.Close(int(d)) }
 
-// retry calls open until no signal interrupts it; the runtime sends them
-// freely, to stop goroutines.
-func retry(open func() (int, error)) (fd int, err error) {
+// retry makes a call until no signal interrupts it: the runtime sends them
+// freely, to stop goroutines, and file systems over a network or in user space
+// let them through.
+func retry(call func() (int, error)) (n int, err error) {
 	for {
-		fd, err = open()
-		if err != unix.EINTR {
-			return fd, err
+		if n, err = call(); err != unix.EINTR {
+			return n, err
 		}
 	}
+}
+
+// again is retry for a call without a result.
+func again(call func() error) error {
+	_, err := retry(func() (int, error) { return 0, call() })
+	return err
 }
 
 // statFD describes what an open descriptor names; its name is not touched.

@@ -251,6 +251,9 @@ type osLister struct {
 }
 
 func (o osRoot) list(path string, in *Info) (lister, error) {
+	if _, err := o.dir(path); err != nil { // OpenRoot has no errno for a file
+		return nil, err
+	}
 	var sub *os.Root
 	err := o.within(path, true, func(name string) (err error) {
 		sub, err = o.r.OpenRoot(name)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"unicode/utf8"
 
 	"portreeve/userdb"
 )
@@ -53,7 +54,8 @@ type Upload struct {
 	replace bool // the final name may be taken
 	number  bool // and if it is not to be replaced, try name.1, name.2, ...
 	trunc   bool // Begin truncates
-	created bool // name is ours and new
+	created bool // name is ours and new: info tells which file it was
+	info    Info
 	began   bool
 	done    bool
 }
@@ -228,11 +230,12 @@ func (u *Upload) writable() error {
 }
 
 func (u *Upload) makeHidden(mode fs.FileMode) error {
-	temp := tempPrefix + token(16)
+	temp := tempPrefix + token(tempToken)
 	if err := u.make(temp, mode); err != nil {
 		return err
 	}
 	u.temp = temp
+	lock(u.file)
 	return nil
 }
 
@@ -244,7 +247,10 @@ func (u *Upload) openUnique(asDir bool) error {
 	if !asDir && u.path != "/" {
 		parent, hint = split(u.path)
 	}
-	hint = hint[:min(len(hint), maxName-9)]
+	for len(hint) > maxName-len(".01234567") {
+		_, size := utf8.DecodeLastRuneInString(hint)
+		hint = hint[:len(hint)-size]
+	}
 	for range 8 {
 		name := hint + "." + token(4)
 		u.path = join(parent, name)
@@ -283,10 +289,11 @@ func (u *Upload) mode() fs.FileMode { return 0o777 &^ u.fs.opts.FileUmask }
 
 // make creates the file that is written to.
 func (u *Upload) make(name string, mode fs.FileMode) (err error) {
-	var in Info
-	u.file, err = u.dir.open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode, &in)
-	if err == nil && in.Mode.Perm() != mode.Perm() { // the umask of the process took bits
-		err = u.file.Chmod(mode.Perm())
+	u.file, err = u.dir.open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode, &u.info)
+	if err == nil && u.info.Mode.Perm() != mode.Perm() {
+		// The umask of the process took bits, which come back; or the file
+		// system knows no modes, which is no reason to refuse a file.
+		u.file.Chmod(mode.Perm())
 	}
 	return err
 }
@@ -377,10 +384,19 @@ func (u *Upload) Discard() error {
 	if u.temp != "" {
 		err = u.fs.do(func() error { return u.dir.unlink(u.temp) })
 	} else if u.created && !u.began {
-		err = u.fs.do(func() error { return u.dir.unlink(u.name) })
+		err = u.fs.do(u.withdraw)
 	}
 	u.end()
 	return fail("discard", u.path, err)
+}
+
+// withdraw removes the file made in place, unless the name is another's now.
+func (u *Upload) withdraw() error {
+	var in Info
+	if err := u.dir.lstat(u.name, &in); err != nil || in.Dev != u.info.Dev || in.Ino != u.info.Ino {
+		return nil
+	}
+	return u.dir.unlink(u.name)
 }
 
 // end releases what Write acquired.
