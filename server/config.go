@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"portreeve/config"
 )
@@ -393,7 +394,7 @@ func authMethods(p *[]AuthMethod) config.Value {
 // is one that turns a kind on.
 func authFile(p *[]AuthMethod, kind string) config.Value {
 	return config.ListOf(p, "path", func(s string) ([]AuthMethod, error) {
-		if s == "" || strings.ContainsAny(s, " \t") {
+		if len(strings.Fields(s)) != 1 || strings.TrimSpace(s) != s {
 			return nil, fmt.Errorf("%q is not one path", s)
 		}
 		return []AuthMethod{{kind, s}}, nil
@@ -412,11 +413,17 @@ func authSwitch(p *[]AuthMethod, kind string) config.Value {
 
 func keyPair(p *KeyPair) config.Value {
 	return config.Of(p, "certificate[,key]", func(s string) (KeyPair, error) {
-		cert, key, found := strings.Cut(s, ",")
-		if words := strings.Fields(s); !found && len(words) == 2 {
-			cert, key = strings.Trim(words[0], `"`), strings.Trim(words[1], `"`) // Pure-FTPd's sample has quotes around each
+		// Pure-FTPd's sample has quotes around each.
+		words := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == '"' || unicode.IsSpace(r) })
+		switch len(words) {
+		case 0:
+			return KeyPair{}, nil
+		case 1:
+			return KeyPair{Cert: words[0]}, nil
+		case 2:
+			return KeyPair{words[0], words[1]}, nil
 		}
-		return KeyPair{strings.TrimSpace(cert), strings.TrimSpace(key)}, nil
+		return KeyPair{}, fmt.Errorf("%q is not one or two paths", s)
 	}, func(k KeyPair) string {
 		if k.Key == "" {
 			return k.Cert
