@@ -225,3 +225,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	return context.Cause(ctx)
 }
+
+// Draining tells whether Shutdown was called.
+func (s *Server) Draining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Going to the background: a Go program cannot fork, so it starts itself again
+// in a session of its own, and waits until that one listens or says why not.
+
+// readyVariable tells the second process which descriptor to be ready on.
+const readyVariable = "PORTREEVE_READY_FD"
+
+const readyFD = 3 // the first of ExtraFiles
+
+func goBackground(e *env) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("going to the background: %w", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("going to the background: %w", err)
+	}
+	defer r.Close()
+	complaints, err := os.CreateTemp("", "portreeve-start-")
+	if err != nil {
+		w.Close()
+		return fmt.Errorf("going to the background: %w", err)
+	}
+	defer complaints.Close()
+	defer os.Remove(complaints.Name())
+	cmd := exec.Command(program, os.Args[1:]...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", readyVariable, readyFD))
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.Stderr = complaints // until it is ready; then it lets go
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return fmt.Errorf("going to the background: %w", err)
+	}
+	if ready, _ := io.ReadAll(r); string(ready) == "ready" {
+		return cmd.Process.Release()
+	}
+	err = cmd.Wait()
+	said, _ := os.ReadFile(complaints.Name())
+	text := strings.TrimPrefix(strings.TrimSpace(string(said)), "portreeve: ")
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok && failed.ExitCode() == exitUsage {
+		return usagef("%s", text)
+	}
+	return errors.New(text)
+}
+
+// tellReady lets the process go that started this one in the background. Errors
+// go nowhere from then on, unless LogFile names a place.
+func tellReady() {
+	if os.Getenv(readyVariable) == "" {
+		return
+	}
+	if null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0); err == nil {
+		unix.Dup2(int(null.Fd()), 2)
+		null.Close()
+	}
+	ready := os.NewFile(readyFD, "ready")
+	io.WriteString(ready, "ready")
+	ready.Close()
+}

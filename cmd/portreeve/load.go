@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"portreeve/config"
+	"portreeve/server"
+)
+
+// A configSource is where a configuration comes from: the file that --config
+// names and the directives that were given as flags. It can be read again.
+type configSource struct {
+	env   *env
+	file  string
+	given *config.Given[server.Config]
+}
+
+// addConfigFlags gives cmd --config and a flag for each directive.
+func addConfigFlags(e *env, cmd *cobra.Command) *configSource {
+	s := &configSource{env: e}
+	cmd.Flags().StringVar(&s.file, "config", "", "configuration `file`")
+	s.given = server.Directives.Flags(cmd.Flags(), server.DefaultConfig())
+	cmd.Flags().SortFlags = false
+	return s
+}
+
+// path returns the file that is read, "" if none is.
+func (s *configSource) path() string {
+	if s.file != "" {
+		return s.file
+	}
+	if _, err := os.Stat(systemConfig); isRoot() && !errors.Is(err, fs.ErrNotExist) {
+		return systemConfig
+	}
+	return ""
+}
+
+// defaults returns the configuration of an empty file for this user, and which
+// of it the environment says.
+func (s *configSource) defaults() (server.Config, config.Origins) {
+	cfg := server.DefaultConfig()
+	origins := make(config.Origins)
+	cfg.UserDB, cfg.ControlSocket = s.env.defaultDB(), s.env.defaultSocket()
+	for directive, name := range map[string]string{"UserDB": "PORTREEVE_DB", "ControlSocket": "PORTREEVE_SOCKET"} {
+		if s.env.getenv(name) != "" {
+			origins[directive] = "$" + name
+		}
+	}
+	return cfg, origins
+}
+
+// load reads the configuration: defaults, then the file, then flags. Every
+// fault is told at once, and all are the user's.
+func (s *configSource) load() (server.Config, config.Origins, error) {
+	cfg, origins := s.defaults()
+	if path := s.path(); path != "" {
+		said, err := server.Directives.ReadFile(&cfg, path)
+		if err != nil {
+			return cfg, nil, usagef("%w", err)
+		}
+		for name, origin := range said {
+			origins[name] = origin
+		}
+	}
+	if err := s.given.Apply(&cfg, origins); err != nil {
+		return cfg, nil, usagef("%w", err)
+	}
+	if err := cfg.Validate(); err != nil {
+		return cfg, nil, usagef("%w", err)
+	}
+	return cfg, origins, nil
+}

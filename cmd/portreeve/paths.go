@@ -1,0 +1,47 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// Where things are if nothing says otherwise: the system's places for root,
+// the user's own for anybody else.
+
+// isRoot tells whether the process may act for others.
+func isRoot() bool { return os.Geteuid() == 0 }
+
+func (e *env) stateHome() string {
+	if dir := e.getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "portreeve")
+	}
+	return filepath.Join(e.getenv("HOME"), ".local", "state", "portreeve")
+}
+
+// defaultDB is the user database that commands use without --db.
+func (e *env) defaultDB() string {
+	switch {
+	case e.getenv("PORTREEVE_DB") != "":
+		return e.getenv("PORTREEVE_DB")
+	case isRoot():
+		return "/var/lib/portreeve/users.db"
+	}
+	return filepath.Join(e.stateHome(), "users.db")
+}
+
+// defaultSocket is the control socket that commands use without --socket.
+func (e *env) defaultSocket() string {
+	switch dir := e.getenv("XDG_RUNTIME_DIR"); {
+	case e.getenv("PORTREEVE_SOCKET") != "":
+		return e.getenv("PORTREEVE_SOCKET")
+	case isRoot():
+		return "/run/portreeve/portreeve.sock"
+	case filepath.IsAbs(dir):
+		return filepath.Join(dir, "portreeve.sock")
+	}
+	return filepath.Join(e.stateHome(), "portreeve.sock")
+}
+
+// systemConfig is the file that serve reads as root if it is there and
+// --config names no other.
+const systemConfig = "/etc/portreeve/portreeve.conf"

@@ -1,0 +1,348 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"os/user"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"portreeve/server"
+	"portreeve/server/auth"
+	"portreeve/server/control"
+	"portreeve/server/session"
+	"portreeve/userdb"
+)
+
+func newServe(e *env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the FTP server",
+		Long: `Serve runs the FTP server until it gets SIGTERM or SIGINT; transfers under way
+then have ShutdownGrace to end, and a second signal ends them at once. SIGHUP
+makes it read its configuration again and open its log anew.
+
+Every directive of the configuration file is also a flag, and goes before the
+file. As root, files are touched with the ids of the user who is logged in;
+otherwise the daemon acts as itself for everybody.`,
+		Example: `  portreeve serve --config /etc/portreeve/portreeve.conf
+  portreeve serve --bind 127.0.0.1,2121 --passiveportrange "30000 30100" --userdb ./users.db`,
+		Args: cobra.NoArgs,
+	}
+	source := addConfigFlags(e, cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runServe(cmd.Context(), e, source) }
+	return cmd
+}
+
+// A daemon is what serve runs.
+type daemon struct {
+	env     *env
+	source  *configSource
+	started time.Time
+	log     *slog.Logger
+	level   *slog.LevelVar
+	logFile *reopener // nil: standard error
+	auth    *auth.Chain
+	ftp     *server.Server
+	listens []net.Listener
+
+	reloading sync.Mutex // one reload at a time
+}
+
+func runServe(ctx context.Context, e *env, source *configSource) error {
+	cfg, _, err := source.load()
+	if err != nil {
+		return err
+	}
+	if cfg.Daemonize && os.Getenv(readyVariable) == "" {
+		return goBackground(e)
+	}
+	d := &daemon{env: e, source: source, started: time.Now(), level: new(slog.LevelVar)}
+	if err := d.openLog(cfg); err != nil {
+		return err
+	}
+	if d.auth, err = auth.New(authOptions(cfg, d.log)); err != nil {
+		return err
+	}
+	defer d.auth.Close()
+	d.ftp = server.New(cfg, session.New(session.Limits{}), d.auth, d.log)
+	d.ftp.ActAsUsers = isRoot()
+	if d.listens, err = server.Listen(ctx, cfg); err != nil {
+		return bindHint(err)
+	}
+	stop, err := d.openControl(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if cfg.PIDFile != "" {
+		if err := os.WriteFile(cfg.PIDFile, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
+			return fmt.Errorf("writing the process id: %w", err)
+		}
+		defer os.Remove(cfg.PIDFile)
+	}
+	d.greet(cfg)
+	tellReady()
+	return d.serve(ctx)
+}
+
+// greet logs what an administrator should know at the start.
+func (d *daemon) greet(cfg server.Config) {
+	for _, l := range d.listens {
+		d.log.Info("listening", "addr", l.Addr().String())
+	}
+	if names := cfg.Pending(); len(names) > 0 {
+		d.log.Warn("not yet in effect: " + strings.Join(names, ", "))
+	}
+	if !d.ftp.ActAsUsers {
+		d.log.Info("not started as root: files are touched as the daemon's own user, for everybody")
+	}
+}
+
+// serve runs listeners until ctx ends or one of them fails, and then shuts down.
+func (d *daemon) serve(ctx context.Context) error {
+	hangup, second := make(chan os.Signal, 1), make(chan os.Signal, 2)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	group, running := errgroup.WithContext(ctx)
+	for _, l := range d.listens {
+		group.Go(func() error {
+			if err := d.ftp.Serve(l); !errors.Is(err, server.ErrClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		for {
+			select {
+			case <-hangup:
+				d.reload(ctx)
+			case <-running.Done():
+				signal.Notify(second, os.Interrupt, syscall.SIGTERM)
+				defer signal.Stop(second)
+				return d.shutdown(second)
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// shutdown lets transfers end, for as long as the grace lasts and no second
+// signal comes.
+func (d *daemon) shutdown(second <-chan os.Signal) error {
+	grace := d.ftp.Config().ShutdownGrace
+	d.log.Info("stopping", "sessions", d.ftp.Sessions.Len(), "grace", grace)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	go func() {
+		select {
+		case <-second:
+			d.log.Info("stopping at once")
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if err := d.ftp.Shutdown(ctx); err != nil {
+		d.log.Warn("transfers were cut off", "err", err)
+	}
+	d.log.Info("stopped")
+	return nil
+}
+
+// reload reads the configuration again and puts it in force for the sessions to
+// come. A faulty one changes nothing.
+func (d *daemon) reload(context.Context) (control.Reloaded, error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if err := d.logFile.reopen(); err != nil {
+		d.log.Error("opening the log anew", "err", err)
+	}
+	cfg, _, err := d.source.load()
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			d.log.Error("configuration refused: " + strings.TrimSpace(line))
+		}
+		d.log.Error("nothing was changed")
+		return control.Reloaded{}, err
+	}
+	old := d.ftp.Config()
+	var done control.Reloaded
+	for _, f := range server.Directives.Changed(old, cfg) {
+		if !f.Restart {
+			done.Changed = append(done.Changed, f.Name)
+			continue
+		}
+		done.Restart = append(done.Restart, f.Name)
+		// What needs a restart stays as it is until then.
+		if err := f.Bind(&cfg).Set(f.Bind(&old).String()); err != nil {
+			return control.Reloaded{}, fmt.Errorf("keeping %s: %w", f.Name, err)
+		}
+	}
+	if err := d.auth.Configure(authOptions(cfg, d.log)); err != nil {
+		d.log.Error("configuration refused: " + err.Error())
+		return control.Reloaded{}, err
+	}
+	d.setLevel(cfg)
+	d.ftp.Configure(cfg)
+	d.log.Info("configuration read again", "changed", strings.Join(done.Changed, " "), "needs restart", strings.Join(done.Restart, " "))
+	return done, nil
+}
+
+func authOptions(cfg server.Config, log *slog.Logger) auth.Options {
+	return auth.Options{
+		Methods:   []auth.Method{{Kind: "userdb", Arg: cfg.UserDB}},
+		Cost:      userdb.Cost(cfg.PasswordCost),
+		Memory:    cfg.PasswordMemory,
+		Remember:  cfg.PasswordCache,
+		MinUID:    cfg.MinUID,
+		DelayStep: cfg.LoginDelay,
+		DelayMost: cfg.MaxLoginDelay,
+		Log:       log,
+	}
+}
+
+// openControl serves the control socket until stop is called.
+func (d *daemon) openControl(ctx context.Context, cfg server.Config) (stop func(), err error) {
+	if cfg.ControlSocket == "" {
+		return func() {}, nil
+	}
+	gid, err := groupID(cfg.ControlSocketGroup)
+	if err != nil {
+		return nil, usagef("ControlSocketGroup: %w", err)
+	}
+	changers, err := groupID(cfg.ControlGroup)
+	if err != nil {
+		return nil, usagef("ControlGroup: %w", err)
+	}
+	l, err := control.Listen(cfg.ControlSocket, cfg.ControlSocketMode, gid)
+	if err != nil {
+		return nil, err
+	}
+	access := control.Access{Read: control.Who{Groups: []int{os.Getegid()}}}
+	if gid >= 0 {
+		access.Read.Groups = []int{gid}
+	}
+	if changers >= 0 {
+		access.Change.Groups = []int{changers}
+	}
+	api := &control.Server{Sessions: d.ftp.Sessions, Status: d.status, Reload: d.reload, Access: access, Version: version(), Log: d.log}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // who works while the daemon drains
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := api.Serve(ctx, l); err != nil {
+			d.log.Error("control socket", "err", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}, nil
+}
+
+func (d *daemon) status() control.Status {
+	cfg := d.ftp.Config()
+	st := control.Status{Started: d.started, Draining: d.ftp.Draining(), Config: d.source.path(), UserDB: cfg.UserDB, NotInEffect: cfg.Pending()}
+	for _, l := range d.listens {
+		st.Listen = append(st.Listen, l.Addr().String())
+	}
+	return st
+}
+
+// groupID finds a group by name or number; -1 is none.
+func groupID(name string) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	if n, err := strconv.Atoi(name); err == nil && n >= 0 {
+		return n, nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return -1, fmt.Errorf("looking up the group %q: %w", name, err)
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// bindHint says what usually keeps a server from listening.
+func bindHint(err error) error {
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return withHint(err, "ports below 1024 are root's; --bind 2121 needs no root")
+	case errors.Is(err, syscall.EADDRINUSE):
+		return withHint(err, "another server has that port; --bind ADDRESS,PORT chooses another")
+	}
+	return err
+}
+
+// openLog makes the logger.
+func (d *daemon) openLog(cfg server.Config) error {
+	var w io.Writer = d.env.err
+	if cfg.LogFile != "" {
+		d.logFile = &reopener{path: cfg.LogFile}
+		if err := d.logFile.reopen(); err != nil {
+			return err
+		}
+		w = d.logFile
+	}
+	d.setLevel(cfg)
+	opts := &slog.HandlerOptions{Level: d.level}
+	if cfg.LogFormat == "json" {
+		d.log = slog.New(slog.NewJSONHandler(w, opts))
+	} else {
+		d.log = slog.New(slog.NewTextHandler(w, opts))
+	}
+	return nil
+}
+
+func (d *daemon) setLevel(cfg server.Config) {
+	var level slog.Level
+	if level.UnmarshalText([]byte(cfg.LogLevel)) == nil {
+		d.level.Set(level)
+	}
+}
+
+// A reopener is a log file that can be opened again under its name, after
+// somebody moved it away.
+type reopener struct {
+	path string
+
+	mu   sync.Mutex // guards file
+	file *os.File
+}
+
+func (r *reopener) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.file.Write(p)
+}
+
+func (r *reopener) reopen() error {
+	if r == nil {
+		return nil
+	}
+	f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file != nil {
+		r.file.Close()
+	}
+	r.file = f
+	return nil
+}
