@@ -20,8 +20,8 @@ type Patterns []Pattern
 // taken as that, as the daemon does with the address of a client.
 func ParsePattern(text string) (Pattern, error) {
 	bare := text
-	if strings.HasPrefix(text, "[") {
-		bare = strings.Replace(text[1:], "]", "", 1)
+	if inner, rest, ok := strings.Cut(strings.TrimPrefix(text, "["), "]"); ok && text[0] == '[' && (rest == "" || rest[0] == '/') {
+		bare = inner + rest
 	}
 	if a, err := netip.ParseAddr(bare); err == nil {
 		if a.Zone() != "" {

@@ -286,30 +286,46 @@ func (db DB) update(do func(*bolt.Tx) error) error {
 	return err
 }
 
+// open opens the file for the time of do.
 func (db DB) open(readOnly bool, do func(*bolt.DB) error) (err error) {
+	var (
+		b    *bolt.DB
+		file *os.File
+	)
 	// A damaged file makes bbolt panic, or the kernel fault if it was cut
 	// short under its mapping. Neither may end a daemon that has sessions.
+	// bbolt may then hold its own locks, so that it cannot be closed, and its
+	// mapping keeps the file's lock: that one is given up by hand.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case callerPanic:
-			panic(r.value)
-		default:
-			err = fmt.Errorf("%w: %s: %v", ErrDamaged, db.path, r)
+		r := recover()
+		if r == nil {
+			return
 		}
+		if r, ok := r.(callerPanic); ok {
+			b.Close()
+			panic(r.value)
+		}
+		if file != nil {
+			unlock(file)
+			file.Close()
+		}
+		err = fmt.Errorf("%w: %s: %v", ErrDamaged, db.path, r)
 	}()
-	b, err := bolt.Open(db.path, 0o600, &bolt.Options{
-		Timeout:      lockWait,
-		ReadOnly:     readOnly,
-		OpenFile:     openExisting,
+	b, err = bolt.Open(db.path, 0o600, &bolt.Options{
+		Timeout:  lockWait,
+		ReadOnly: readOnly,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := openExisting(name, flag, mode)
+			file = f
+			return f, err
+		},
 		NoStatistics: true,
 	})
 	if err != nil {
 		return db.opening(err)
 	}
-	err = do(b)
-	return errors.Join(err, b.Close())
+	return errors.Join(do(b), b.Close())
 }
 
 // callerFunc is a function that was handed to us. Its panics are its own and

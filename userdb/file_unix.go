@@ -37,3 +37,6 @@ func syncFolder(folder string) error {
 	}
 	return errors.Join(err, d.Close())
 }
+
+// unlock gives up the lock that bbolt took on a file.
+func unlock(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
