@@ -9,6 +9,7 @@ package config
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -283,38 +284,48 @@ func splitLine(line string) (name, value string, err error) {
 }
 
 // Nearest returns the candidate that is spelt most like name, in any case, or
-// "" if none is close enough to be what was meant.
+// the first that name is a beginning of, or "" if none is close enough to be
+// what was meant.
 func Nearest(name string, candidates []string) string {
-	best, limit := "", max(1, len(name)/3)
+	name = strings.ToLower(name)
+	best, limit, longer := "", max(1, len(name)/3), ""
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(c), limit); d <= limit {
+		lower := strings.ToLower(c)
+		if d := distance(name, lower, limit); d <= limit {
 			best, limit = c, d-1
 		}
+		if longer == "" && len(name) >= 3 && strings.HasPrefix(lower, name) {
+			longer = c
+		}
 	}
-	return best
+	return cmp.Or(best, longer)
 }
 
-// distance counts the insertions, deletions and replacements of bytes between
-// a and b; it gives up, with limit+1, when the lengths alone differ by more.
+// distance counts the bytes that are inserted, deleted, replaced or swapped
+// with their neighbour between a and b; it gives up, with limit+1, when the
+// lengths alone differ by more.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) > limit || len(b)-len(a) > limit {
 		return limit + 1
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	// rows of the table for the last two bytes of a, and for the next
+	before, last, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
+		next[0] = i + 1
 		for j := range len(b) {
-			cost := diagonal
+			cost := last[j]
 			if a[i] != b[j] {
 				cost++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				cost = min(cost, before[j-1]+1)
+			}
+			next[j+1] = min(cost, next[j]+1, last[j+1]+1)
 		}
+		before, last, next = last, next, before
 	}
-	return row[len(b)]
+	return last[len(b)]
 }

@@ -319,7 +319,10 @@ func TestNearest(t *testing.T) {
 		"MaxClientsPerIp": "MaxClientsPerIP",
 		"MinGID":          "MinUID",
 		"wh":              "who",
-		"TSL":             "",
+		"TSL":             "TLS",
+		"hwo":             "who",
+		"MaxCl":           "MaxClients",
+		"Ma":              "",
 		"":                "",
 		"Frobnicate":      "",
 	} {
@@ -337,7 +340,7 @@ func TestDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"", "ab", 2}, {"abc", "", 3}, {"abc", "abc", 0}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"ab", "ba", 2},
+		{"", "", 0}, {"", "ab", 2}, {"abc", "", 3}, {"abc", "abc", 0}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"ab", "ba", 1}, {"check", "chekc", 1}, {"abcd", "badc", 2}, {"ca", "abc", 3},
 	} {
 		if got := distance(tt.a, tt.b, 9); got != tt.want {
 			t.Errorf("distance(%q, %q) = %d, not %d", tt.a, tt.b, got, tt.want)

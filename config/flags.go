@@ -18,6 +18,9 @@ type saying struct {
 	text string
 }
 
+// GroupAnnotation is the key under which a flag tells the group of its row.
+const GroupAnnotation = "group"
+
 // Flags adds a flag for each row to fs. Their syntax is checked as they are
 // parsed, against a scratch copy of defaults; Apply sets them for good.
 func (t Table[T]) Flags(fs *pflag.FlagSet, defaults T) *Given[T] {
@@ -25,7 +28,12 @@ func (t Table[T]) Flags(fs *pflag.FlagSet, defaults T) *Given[T] {
 	for i, f := range t {
 		scratch := defaults
 		v := f.Bind(&scratch)
-		flag := fs.VarPF(&flagValue[T]{Value: v, given: g, row: i}, f.LongFlag(), f.Short, f.Summary())
+		usage := f.Summary()
+		if f.Pending {
+			usage += "; not yet in effect"
+		}
+		flag := fs.VarPF(&flagValue[T]{Value: v, given: g, row: i}, f.LongFlag(), f.Short, usage)
+		flag.Annotations = map[string][]string{GroupAnnotation: {f.Group}}
 		if b, ok := v.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
 			flag.NoOptDefVal = "yes"
 		}
