@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,10 +23,15 @@ type configSource struct {
 // addConfigFlags gives cmd --config and a flag for each directive.
 func addConfigFlags(e *env, cmd *cobra.Command) *configSource {
 	s := &configSource{env: e}
-	cmd.Flags().StringVar(&s.file, "config", "", "configuration `file`")
+	addConfigFlag(cmd, s)
 	s.given = server.Directives.Flags(cmd.Flags(), server.DefaultConfig())
 	cmd.Flags().SortFlags = false
 	return s
+}
+
+// addConfigFlag gives cmd --config.
+func addConfigFlag(cmd *cobra.Command, s *configSource) {
+	cmd.Flags().StringVar(&s.file, "config", "", "configuration `file`")
 }
 
 // path returns the file that is read, "" if none is.
@@ -39,8 +45,22 @@ func (s *configSource) path() string {
 	return ""
 }
 
-// defaults returns the configuration of an empty file for this user, and which
-// of it the environment says.
+// systemDefaults returns the configuration of an empty file for this user.
+func (s *configSource) systemDefaults() server.Config {
+	bare := *s.env
+	bare.getenv = func(name string) string {
+		if strings.HasPrefix(name, "PORTREEVE_") {
+			return ""
+		}
+		return s.env.getenv(name)
+	}
+	cfg := server.DefaultConfig()
+	cfg.UserDB, cfg.ControlSocket = bare.defaultDB(), bare.defaultSocket()
+	return cfg
+}
+
+// defaults returns the configuration of an empty file for this user and
+// environment, and which of it the environment says.
 func (s *configSource) defaults() (server.Config, config.Origins) {
 	cfg := server.DefaultConfig()
 	origins := make(config.Origins)
@@ -71,6 +91,11 @@ func (s *configSource) load() (server.Config, config.Origins, error) {
 	}
 	if err := cfg.Validate(); err != nil {
 		return cfg, nil, usagef("%w", err)
+	}
+	for directive, group := range map[string]string{"ControlSocketGroup": cfg.ControlSocketGroup, "ControlGroup": cfg.ControlGroup} {
+		if _, err := groupID(group); err != nil {
+			return cfg, nil, usagef("%s: %w", directive, err)
+		}
 	}
 	return cfg, origins, nil
 }

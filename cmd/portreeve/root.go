@@ -23,6 +23,8 @@ const exitStatusHelp = `Exit status:
 func newRoot(e *env, began *bool) *cobra.Command {
 	root := newGroup("portreeve", "Run an FTP service and know what happens in it", "",
 		newServe(e),
+		newWho(e), newKick(e), newAbort(e), newStatus(e), newReload(e),
+		newConfig(e),
 		newVersion(e),
 	)
 	root.Long = `Portreeve is an FTP server with its own virtual users, and the tools to run it:
@@ -37,6 +39,7 @@ who is connected, what they do, and how to make them leave.
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.SetFlagErrorFunc(nearestFlag)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }
