@@ -55,14 +55,15 @@ func sweep(d dir, names []string) (removed bool) {
 
 // rmdir removes an empty directory, and one in which there are leftovers only.
 func (f *FS) rmdir(d dir, base, path string) error {
-	err := d.rmdir(base)
-	if !errors.Is(err, syscall.ENOTEMPTY) || !f.sweepAll(path) {
-		return err
+	for {
+		err := d.rmdir(base)
+		if !errors.Is(err, syscall.ENOTEMPTY) || !f.sweepAll(path) {
+			return err
+		}
 	}
-	return d.rmdir(base)
 }
 
-// sweepAll removes leftovers from a directory that shows nothing else.
+// sweepAll removes some leftovers from a directory that shows nothing else.
 func (f *FS) sweepAll(path string) (removed bool) {
 	var in Info
 	l, err := f.root.list(path, &in)

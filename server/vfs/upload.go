@@ -175,10 +175,8 @@ func (u *Upload) openHidden(how How) error {
 	var old Info
 	err := u.dir.lstat(u.name, &old)
 	if err == nil && old.IsLink() && u.replace {
-		if err = u.follow(); err == nil {
-			if err = u.dir.lstat(u.name, &old); err != nil {
-				return err // the link leads nowhere
-			}
+		if err = u.follow(&old); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -203,8 +201,8 @@ func (u *Upload) openHidden(how How) error {
 }
 
 // follow goes on to the file that a link at the final name means, so that
-// Commit does not replace the link.
-func (u *Upload) follow() error {
+// Commit does not replace the link. One that leads nowhere is an error.
+func (u *Upload) follow(file *Info) error {
 	real, err := expand(u.path, true, u.fs.linkAt)
 	if err != nil {
 		return err
@@ -213,8 +211,10 @@ func (u *Upload) follow() error {
 		return ErrIsDir
 	}
 	u.dir.close()
-	u.dir = nil
-	return u.in(real)
+	if err := u.in(real); err != nil {
+		return err
+	}
+	return u.dir.lstat(u.name, file)
 }
 
 // writable asks the kernel whether the user may write the file about to be
