@@ -1,0 +1,175 @@
+package userdb
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// childJob in the environment makes the test binary a second process that works
+// on the database named by childDB.
+const (
+	childJob = "USERDB_TEST_JOB"
+	childDB  = "USERDB_TEST_DB"
+)
+
+func TestMain(m *testing.M) {
+	switch job := os.Getenv(childJob); job {
+	case "":
+		os.Exit(m.Run())
+	case "count":
+		childCount(At(os.Getenv(childDB)))
+	case "churn":
+		childChurn(At(os.Getenv(childDB)))
+	default:
+		fmt.Fprintf(os.Stderr, "no job is called %q\n", job)
+		os.Exit(2)
+	}
+}
+
+// child returns a command that does a job in a process of its own.
+func child(job string, db DB) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childJob+"="+job, childDB+"="+db.Path())
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+const counts = 150
+
+func childCount(db DB) {
+	for range counts {
+		if err := db.Modify("counter", func(u *User) error { u.MaxSessions++; return nil }); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if err := db.AddUsage("counter", Usage{1, 10}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// Two processes, and this one, change one user: no change is lost.
+func TestProcessesTogether(t *testing.T) {
+	db := testDB(t, "counter")
+	var cmds []*exec.Cmd
+	for range 2 {
+		cmd := child("count", db)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		cmds = append(cmds, cmd)
+	}
+	for range counts {
+		if err := db.Modify("counter", func(u *User) error { u.MaxSessions++; return nil }); err != nil {
+			t.Error(err)
+		}
+		if _, err := db.Get("counter"); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, cmd := range cmds {
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	u, err := db.Get("counter")
+	if err != nil || u.MaxSessions != 3*counts {
+		t.Errorf("counted %d, %v; want %d", u.MaxSessions, err, 3*counts)
+	}
+	if usage, err := db.Usage("counter"); err != nil || usage != (Usage{2 * counts, 20 * counts}) {
+		t.Errorf("usage is %+v, %v", usage, err)
+	}
+}
+
+// childChurn adds, changes and removes users until it is killed. It says each
+// change on standard output once the method has returned.
+func childChurn(db DB) {
+	run := rand.Uint32()
+	for i := 0; ; i++ {
+		name := fmt.Sprintf("u%08x-%d", run, i)
+		u := least(name)
+		u.Gecos = strings.Repeat("x", i%700)
+		steps := []func() error{
+			func() error { return db.Add(u) },
+			func() error { return db.Modify(name, func(u *User) error { u.MaxSessions = i + 1; return nil }) },
+		}
+		if i%3 == 0 {
+			steps = append(steps, func() error { return db.Remove(name) })
+		}
+		for n, step := range steps {
+			if err := step(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			fmt.Printf("%s %d %d\n", name, n, i+1)
+		}
+	}
+}
+
+// A writer that is killed at any moment leaves a database that opens, without
+// waiting, and that has every change it was told of. The first round begins
+// without a database.
+func TestKilledWriter(t *testing.T) {
+	db := testDB(t)
+	type state struct{ step, sessions int }
+	known := make(map[string]state)
+	for round := range 20 {
+		cmd := child("churn", db)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		changes := rand.IntN(40)
+		sc := bufio.NewScanner(out)
+		for n := 0; sc.Scan(); n++ {
+			var name string
+			var s state
+			if _, err := fmt.Sscanf(sc.Text(), "%s %d %d", &name, &s.step, &s.sessions); err != nil {
+				break // the last line may be cut
+			}
+			known[name] = s
+			if n == changes {
+				cmd.Process.Kill() // and read on what it said before it died
+			}
+		}
+		var dead *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &dead) || dead.Exited() {
+			t.Fatalf("the writer was not killed, but: %v", err)
+		}
+		for name, s := range known {
+			u, err := db.Get(name)
+			// What was done last may have been done further, but not less.
+			switch {
+			case s.step == 2 && errors.Is(err, ErrNoUser):
+			case s.step == 1 && err == nil && u.MaxSessions == s.sessions:
+			case s.step == 1 && errors.Is(err, ErrNoUser) && (s.sessions-1)%3 == 0:
+			case s.step == 0 && err == nil && (u.MaxSessions == 0 || u.MaxSessions == s.sessions):
+			default:
+				t.Fatalf("round %d: %s is known to be %+v, but is %d, %v", round, name, s, u.MaxSessions, err)
+			}
+		}
+		for u, err := range db.All() {
+			if err != nil {
+				t.Fatalf("round %d: %s: %v", round, u.Name, err)
+			}
+		}
+	}
+	if len(known) < 20 {
+		t.Errorf("only %d users: the writers did nothing", len(known))
+	}
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(db.Path()), ".users-*"))
+	if err != nil || len(left) > 3 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}
