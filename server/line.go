@@ -19,7 +19,7 @@ var (
 )
 
 const (
-	lineBuffer = 512      // first buffer of a connection: commands are short
+	lineBuffer = 256      // first buffer of a connection: commands are short
 	lineFlood  = 64 << 10 // bytes without an end of line after which nobody waits for one
 	longLines  = 3        // lines too long after which the client is no FTP client
 )

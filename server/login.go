@@ -152,7 +152,7 @@ func (s *session) cmdREIN(context.Context, string) (reply, error) {
 		s.entry.Logout()
 	}
 	s.logout()
-	s.timer.Reset(s.cfg.LoginTimeout)
+	s.born = time.Now() // to log in again takes no longer than to log in
 	return greeting, nil
 }
 

@@ -33,9 +33,8 @@ type Server struct {
 	mu        sync.Mutex
 	stopping  bool
 	listeners map[net.Listener]struct{}
-	live      sync.WaitGroup // sessions
-	endAll    context.CancelCauseFunc
-	all       context.Context // parent of every session
+	sessions  map[*session]context.CancelCauseFunc
+	live      sync.WaitGroup // sessions, and those turned away
 }
 
 // ErrClosed is what Serve returns after Shutdown.
@@ -44,8 +43,7 @@ var ErrClosed = errors.New("server closed")
 // New makes a server of cfg. It listens to nothing yet.
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
 	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{},
-		draining: make(chan struct{}), listeners: make(map[net.Listener]struct{})}
-	s.all, s.endAll = context.WithCancelCause(context.Background())
+		draining: make(chan struct{}), listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]context.CancelCauseFunc)}
 	s.Configure(cfg)
 	return s
 }
@@ -147,8 +145,15 @@ func (s *Server) handle(conn net.Conn) {
 	inlineUrgent(conn)
 	cfg := s.config.Load()
 	peer, local := addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
-	ctx, leave := context.WithCancelCause(s.all)
-	defer leave(nil)
+	now := time.Now()
+	c := &session{srv: s, cfg: cfg, local: local, peer: peer, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
+		born: now, heard: now, worked: now, ascii: true, facts: defaultFacts, idle: cfg.MaxIdleTime}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	leave := func(why error) {
+		cancel(why)
+		c.wake()
+	}
 	entry, err := s.Sessions.Open(peer, local, leave)
 	if err != nil {
 		s.Log.Info("refused", "addr", peer.Addr(), "err", err)
@@ -156,20 +161,34 @@ func (s *Server) handle(conn net.Conn) {
 		return
 	}
 	defer entry.Close()
-	log := s.Log.With("session", entry.ID(), "addr", peer.Addr())
-	log.Debug("connected", "port", peer.Port(), "local", local)
-	now := time.Now()
-	c := &session{srv: s, cfg: cfg, log: log, entry: entry, local: local, peer: peer, conn: conn,
-		in: newLineReader(conn, cfg.MaxLineLength), born: now, heard: now, worked: now,
-		ascii: true, facts: defaultFacts, idle: cfg.MaxIdleTime}
+	c.entry, c.log = entry, s.Log.With("session", entry.ID(), "addr", peer.Addr())
+	c.log.Debug("connected", "port", peer.Port(), "local", local)
+	s.enter(c, leave)
+	defer s.exit(c)
 	why := c.serve(ctx)
 	info := entry.Info()
-	log.Info("disconnected", "user", info.User, "why", why, "took", time.Since(now).Round(time.Millisecond),
+	c.log.Info("disconnected", "user", info.User, "why", why, "took", time.Since(now).Round(time.Millisecond),
 		"up", info.TotalUp, "down", info.TotalDown)
 	if !c.deaf {
 		farewell(conn)
 	}
 }
+
+// enter and exit keep the sessions that Shutdown must tell.
+func (s *Server) enter(c *session, leave context.CancelCauseFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[c] = leave
+}
+
+func (s *Server) exit(c *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, c)
+}
+
+// closingTime is how long sessions have that were told to end.
+const closingTime = 15 * time.Second
 
 // turnAway tells a connection that there is no place for it. The client has a
 // moment to read that; nobody waits for it.
@@ -206,6 +225,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		for l := range s.listeners {
 			l.Close()
 		}
+		for c := range s.sessions {
+			c.wake()
+		}
 	}
 	s.mu.Unlock()
 	done := make(chan struct{})
@@ -218,7 +240,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.endAll(errShutdown)
+	s.mu.Lock()
+	for _, leave := range s.sessions {
+		leave(errShutdown)
+	}
+	s.mu.Unlock()
 	select {
 	case <-done:
 	case <-time.After(closingTime): // a session that is stuck in the disk is no reason to stay

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -16,8 +18,10 @@ import (
 )
 
 // A session is one control connection. The goroutine in serve owns it: it alone
-// touches these fields and writes replies. A reader hands it lines, a transfer
-// hands it a result, both through channels; nothing here is locked.
+// touches these fields and writes replies. While a file moves, a transfer hands
+// it a result and a reader hands it lines, both through channels; nothing here
+// is locked. Between transfers it reads for itself, so that a session which
+// idles is one goroutine with a small stack.
 type session struct {
 	// Given at birth, never changed
 	srv         *Server
@@ -29,10 +33,6 @@ type session struct {
 	// Control connection
 	conn   net.Conn
 	in     *lineReader
-	ask    chan struct{} // asks the reader for a line
-	lines  chan line
-	asked  bool
-	timer  *time.Timer
 	born   time.Time
 	heard  time.Time // the last command
 	worked time.Time // the last one that was more than a sign of life
@@ -63,7 +63,7 @@ type session struct {
 	waits int    // their bytes
 }
 
-// A line is what the reader found.
+// A line is what was read.
 type line struct {
 	text   string
 	answer []byte // to Telnet
@@ -77,9 +77,9 @@ const (
 )
 
 const (
-	replyTimeout = time.Minute     // a client that does not read its replies
-	lingerTime   = 2 * time.Second // for a client to close first, so that it sees our last reply
-	closingTime  = 15 * time.Second
+	replyTimeout = time.Minute           // a client that does not read its replies
+	lingerTime   = 2 * time.Second       // for a client to close first, so that it sees our last reply
+	attention    = 20 * time.Millisecond // a transfer that is shorter is not watched for ABOR
 )
 
 // errQuit is why a session ends well.
@@ -87,59 +87,110 @@ var errQuit = errors.New("quit")
 
 // serve talks to the client until one of both has had enough. It returns why.
 func (s *session) serve(ctx context.Context) error {
-	s.ask, s.lines = make(chan struct{}, 1), make(chan line, 1)
-	go s.read()
-	defer close(s.ask)
 	defer s.release()
-	s.timer = time.NewTimer(s.cfg.LoginTimeout)
-	defer s.timer.Stop()
 	s.reply(greeting)
-	return s.loop(ctx)
+	for {
+		err := s.runQueue(ctx)
+		if err == nil && s.xfer != nil {
+			err = s.attend(ctx)
+		} else if err == nil {
+			err = s.await(ctx)
+		}
+		if err != nil {
+			return s.leave(err)
+		}
+	}
 }
 
-func (s *session) loop(ctx context.Context) error {
+// wake makes a session that waits for a line look up. Whoever calls has first
+// made true what it will see: its context has ended, or the server drains.
+func (s *session) wake() { s.conn.SetReadDeadline(past) }
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// await waits for a line and runs it.
+func (s *session) await(ctx context.Context) error {
+	s.conn.SetReadDeadline(s.deadline())
+	if err := s.called(ctx); err != nil { // a wake before this would have been undone
+		return err
+	}
+	var l line
+	l.text, l.answer, l.err = s.in.read()
+	if !errors.Is(l.err, os.ErrDeadlineExceeded) {
+		return s.received(ctx, l)
+	}
+	if err := s.called(ctx); err != nil || time.Now().Before(s.deadline()) {
+		return err
+	}
+	if s.account == nil {
+		return errLoginTimeout
+	}
+	return errIdle
+}
+
+// called tells whether somebody wants the session to end.
+func (s *session) called(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if s.srv.Draining() {
+		return errShutdown
+	}
+	return nil
+}
+
+// deadline is when the client will have been idle for too long: so many minutes
+// after its last command, or twice as many after the last one that did more than
+// keep the connection alive. Before login there is one for all.
+func (s *session) deadline() time.Time {
+	if s.account == nil {
+		return s.born.Add(s.cfg.LoginTimeout)
+	}
+	idle, parked := s.heard.Add(s.idle), s.worked.Add(2*s.idle)
+	if parked.Before(idle) {
+		return parked
+	}
+	return idle
+}
+
+// attend waits for the end of a transfer, and answers for it. Meanwhile it hears
+// the client, who may want to end it, and whoever wants the session to end.
+func (s *session) attend(ctx context.Context) (end error) {
+	t := s.xfer
 	drain, over := s.srv.draining, ctx.Done()
-	var end error // why the session ends once its transfer has
+	opened, late := t.opened, time.NewTimer(patience)
+	defer late.Stop()
+	soon := time.NewTimer(attention)
+	defer soon.Stop()
+	var lines chan line
 	for {
-		if s.xfer == nil {
-			if end == nil {
-				end = s.runQueue(ctx)
-			}
-			if end != nil {
-				return s.leave(end)
-			}
-		}
-		s.next()
-		var opened <-chan struct{}
-		var late <-chan time.Time
-		var done <-chan result
-		idle := s.timer.C
-		if s.xfer != nil {
-			idle, done = nil, s.xfer.done
-			if !s.xfer.said {
-				opened, late = s.xfer.opened, s.xfer.late.C
-			}
-		}
 		select {
-		case l := <-s.lines:
-			s.asked = false
-			if err := s.received(ctx, l); err != nil && end == nil {
-				end = err
+		case <-opened:
+			opened = nil
+			s.announce()
+		case <-late.C:
+			s.announce()
+		case r := <-t.done:
+			s.finish(r)
+			return cmp.Or(end, s.hush(lines))
+		case <-soon.C:
+			s.conn.SetReadDeadline(time.Time{})
+			lines = make(chan line, 1)
+			go s.read(lines)
+		case l := <-lines:
+			if err := s.received(ctx, l); err != nil {
+				end = cmp.Or(end, err)
 				s.cut(errLost)
 			}
-		case <-opened:
-			s.announce()
-		case <-late:
-			s.announce()
-		case r := <-done:
-			s.finish(r)
-		case <-idle:
-			if end = s.tired(); end != nil {
-				return s.leave(end)
+			if s.deaf {
+				lines = nil
+			} else {
+				go s.read(lines)
 			}
 		case <-drain:
 			drain = nil
-			end = errShutdown // a transfer has its time; Shutdown cancels ctx when that is over
+			end = errShutdown // a transfer has its time; Shutdown ends ctx when that is over
 		case <-over:
 			over, end = nil, context.Cause(ctx)
 			s.cut(end)
@@ -147,31 +198,46 @@ func (s *session) loop(ctx context.Context) error {
 	}
 }
 
-// next asks the reader for a line, unless it is at it.
-func (s *session) next() {
-	if !s.asked && !s.deaf {
-		s.asked = true
-		s.ask <- struct{}{}
-	}
+// read is the reader: one line while a file moves.
+func (s *session) read(lines chan<- line) {
+	var l line
+	l.text, l.answer, l.err = s.in.read()
+	lines <- l
 }
 
-// read is the reader: a line for each time it is asked. It ends with the
-// connection, and leaves its last word in the channel's buffer.
-func (s *session) read() {
-	for range s.ask {
-		text, answer, err := s.in.read()
-		s.lines <- line{text, answer, err}
+// hush calls the reader back, if there is one, and keeps what it found.
+func (s *session) hush(lines <-chan line) error {
+	if lines == nil {
+		return nil
 	}
+	s.wake()
+	l := <-lines
+	if err := s.broken(l); err != nil || errors.Is(l.err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	s.write(l.answer)
+	s.queue = append(s.queue, l)
+	return nil
+}
+
+// broken tells whether a line is none, since the connection is lost or no FTP is
+// spoken. The faults of a line that can be answered are not of that kind, nor is
+// that the reader was called back.
+func (s *session) broken(l line) error {
+	for _, harmless := range []error{nil, errLineLong, errNUL, os.ErrDeadlineExceeded} {
+		if errors.Is(l.err, harmless) {
+			return nil
+		}
+	}
+	s.deaf = true
+	return l.err
 }
 
 // received takes a line. An error ends the session.
 func (s *session) received(ctx context.Context, l line) error {
-	if len(l.answer) > 0 {
-		s.write(l.answer)
-	}
-	if l.err != nil && !errors.Is(l.err, errLineLong) && !errors.Is(l.err, errNUL) {
-		s.deaf = true
-		return l.err
+	s.write(l.answer)
+	if err := s.broken(l); err != nil || errors.Is(l.err, os.ErrDeadlineExceeded) {
+		return err
 	}
 	if s.xfer == nil {
 		return s.command(ctx, l)
@@ -220,9 +286,6 @@ func (s *session) command(ctx context.Context, l line) error {
 	if c == nil || c.need&quiet == 0 {
 		s.worked = s.heard
 	}
-	if s.account != nil {
-		s.rest(s.heard)
-	}
 	if r.code != 0 {
 		s.reply(r)
 		s.tally(r.code)
@@ -249,21 +312,6 @@ func (s *session) tally(code int) {
 	default:
 		s.errors = 0
 	}
-}
-
-// rest sets the timer to when the client will have been idle for too long: so
-// many minutes after its last command, and twice as many after the last one
-// that did more than keep the connection alive.
-func (s *session) rest(now time.Time) {
-	s.timer.Reset(min(s.heard.Add(s.idle).Sub(now), s.worked.Add(2*s.idle).Sub(now)))
-}
-
-// tired decides what the timer means.
-func (s *session) tired() error {
-	if s.account == nil {
-		return errLoginTimeout
-	}
-	return errIdle
 }
 
 // Why the server ends a session, beside a transfer's own reasons.
@@ -320,6 +368,9 @@ func (s *session) reply(r reply) {
 }
 
 func (s *session) write(b []byte) {
+	if len(b) == 0 {
+		return
+	}
 	s.conn.SetWriteDeadline(time.Now().Add(replyTimeout))
 	if _, err := s.conn.Write(b); err != nil {
 		s.bye = true
@@ -368,7 +419,6 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 	limited, stop := context.WithTimeoutCause(ctx, s.cfg.MaxTransferTime, errTooLong)
 	work, cancel := context.WithCancelCause(limited)
 	t.cancel = func(why error) { cancel(why); stop() }
-	t.began, t.late = time.Now(), time.NewTimer(patience)
 	t.opened, t.done = make(chan struct{}), make(chan result, 1)
 	s.xfer = t
 	s.entry.Begin(registry.Transfer{State: t.kind, Path: t.path, Offset: t.offset, Size: t.size,
@@ -396,7 +446,6 @@ func (s *session) cut(why error) {
 func (s *session) finish(r result) {
 	t := s.xfer
 	s.xfer = nil
-	t.late.Stop()
 	t.cancel(nil)
 	s.entry.End(r.err)
 	select {
@@ -418,7 +467,6 @@ func (s *session) finish(r result) {
 	s.reply(answer)
 	s.heard = time.Now()
 	s.worked = s.heard
-	s.rest(s.heard)
 }
 
 // report logs a transfer's end.

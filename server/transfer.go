@@ -25,12 +25,10 @@ type transfer struct {
 	work   func(*flow) (reply, error)
 	undo   func() // gives up what was prepared, if the data connection never came
 
-	began  time.Time
 	cancel context.CancelCauseFunc
 	opened chan struct{} // closed when the data connection is there
 	done   chan result
-	late   *time.Timer // when 150 is said although the connection is not there
-	said   bool        // 150 is on the wire
+	said   bool // 150 is on the wire
 }
 
 type result struct {

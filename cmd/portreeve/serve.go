@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -68,6 +69,12 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	}
 	if cfg.Daemonize && os.Getenv(readyVariable) == "" {
 		return goBackground(e)
+	}
+	if e.getenv("GOGC") == "" {
+		// Most of the memory is idle sessions, and what a command leaves behind
+		// is little: room for half as much again is enough, and collecting
+		// sooner costs no transfer anything.
+		debug.SetGCPercent(50)
 	}
 	d := &daemon{env: e, source: source, started: time.Now(), level: new(slog.LevelVar)}
 	if err := d.openLog(cfg); err != nil {

@@ -18,6 +18,9 @@ import (
 // joe is whom tests act as when they run as root.
 var joe = &Identity{UID: 20001, GID: 20001}
 
+// secret is what lies outside of homes; no test makes anything of its size.
+var secret = strings.Repeat("secret ", 100)
+
 // A world is one way to reach files, with a home of its own: through each
 // kind of root, as the process and, if that is root's, as joe.
 type world struct {
@@ -52,7 +55,7 @@ func newWorld(t *testing.T, openRoot func(string) (root, error), as *Identity) *
 		w.must(os.Mkdir(dir, 0o755))
 		w.own(dir)
 	}
-	w.must(os.WriteFile(w.outside+"/secret", []byte("secret"), 0o644))
+	w.must(os.WriteFile(w.outside+"/secret", []byte(secret), 0o644))
 	w.own(w.outside + "/secret")
 	w.open()
 	return w
