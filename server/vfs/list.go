@@ -156,7 +156,8 @@ func (l *Listing) read() bool {
 
 // gather reads names until there are none left or too many to sort.
 func (l *Listing) gather() (more bool) {
-	for l.read() {
+	for more = true; more; {
+		more = l.read()
 		if len(l.es.list) > maxSorted || len(l.es.names) > maxSortedBytes {
 			return true
 		}
