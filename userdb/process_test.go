@@ -22,7 +22,7 @@ const (
 func TestMain(m *testing.M) {
 	switch job := os.Getenv(childJob); job {
 	case "":
-		os.Exit(m.Run())
+		os.Exit(run(m))
 	case "count":
 		childCount(At(os.Getenv(childDB)))
 	case "churn":
@@ -31,6 +31,17 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "no job is called %q\n", job)
 		os.Exit(2)
 	}
+}
+
+func run(m *testing.M) int {
+	folder, err := os.MkdirTemp("", "userdb")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	benchFolder = folder
+	return m.Run()
 }
 
 // child returns a command that does a job in a process of its own.
