@@ -195,6 +195,7 @@ func TestListUnsearchable(t *testing.T) {
 		w.dir("/d")
 		w.file("/d/f", "")
 		w.must(os.Chmod(w.home+"/d", 0o400))
+		defer os.Chmod(w.home+"/d", 0o700)
 		l, err := w.fs.List("/d", ListOptions{})
 		if errors.Is(err, fs.ErrPermission) {
 			return // os.Root does not get that far
@@ -206,7 +207,6 @@ func TestListUnsearchable(t *testing.T) {
 		if got := w.names("/d", ListOptions{NamesOnly: true}); !slices.Equal(got, []string{"f"}) {
 			t.Errorf("listed %q", got)
 		}
-		w.must(os.Chmod(w.home+"/d", 0o700))
 	})
 }
 
@@ -258,7 +258,7 @@ func manyFiles(t testing.TB, n int) (home string) {
 func TestListMany(t *testing.T) {
 	n := 100_000
 	if testing.Short() {
-		n = 25_000
+		n = 5_000
 	}
 	home := manyFiles(t, n)
 	f, err := Open(home, Options{Caged: true, Perms: userdb.AllPerms})
@@ -281,7 +281,7 @@ func TestListMany(t *testing.T) {
 		{"by time", ListOptions{Sort: ByTime}, n, n, 5 << 20},
 		{"names", ListOptions{NamesOnly: true, Sort: Unsorted}, n, 0, 1 << 20},
 		{"a tenth", ListOptions{Match: "*5.dat"}, n / 10, n / 10, 3 << 20},
-		{"limited", ListOptions{Limit: 10_000}, 10_000, 10_240, 5 << 20},
+		{"limited", ListOptions{Limit: n / 10}, n / 10, n/10 + batch, 5 << 20},
 	} {
 		count.stats = 0
 		runtime.GC()
@@ -307,7 +307,7 @@ func TestListMany(t *testing.T) {
 		if seen != tc.n || count.stats > tc.stats || l.Err() != nil {
 			t.Errorf("%s: %d entries and %d stats, want %d and %d; %v", tc.name, seen, count.stats, tc.n, tc.stats, l.Err())
 		}
-		if allocs > 0.05 || heap > tc.heap {
+		if allocs > 0.05+50/float64(seen) || heap > tc.heap {
 			t.Errorf("%s: %.3f allocations an entry, %d bytes alive", tc.name, allocs, heap)
 		}
 	}
