@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"syscall"
@@ -131,6 +132,9 @@ func (c *Client) unreached(err error) error {
 	op, ok := errors.AsType[*net.OpError](err)
 	switch {
 	case !ok || op.Op != "dial":
+		if request, ok := errors.AsType[*url.Error](err); ok {
+			err = request.Err // it would tell of an http://portreeve that nobody knows
+		}
 		return fmt.Errorf("ask the daemon at %s: %w", c.Socket, err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w at %s", ErrNoDaemon, c.Socket)
