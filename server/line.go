@@ -156,7 +156,7 @@ func (l *lineReader) clean(raw []byte) (string, []byte, error) {
 	}
 	line = bytes.ReplaceAll(line, []byte("\r\x00"), []byte("\r")) // RFC 2640, section 3.1
 	if bytes.IndexByte(line, 0) >= 0 {
-		return "", answer, errNUL
+		return string(bytes.ReplaceAll(line, []byte{0}, []byte("?"))), answer, errNUL
 	}
 	return string(line), answer, nil
 }

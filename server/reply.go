@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	registry "portreeve/server/session"
 	"portreeve/server/vfs"
 )
 
@@ -69,6 +70,9 @@ func replyFor(err error) reply {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f.reply
 	}
+	if _, ok := errors.AsType[registry.Kicked](err); ok {
+		err = errEnded
+	}
 	for _, row := range replies {
 		if errors.Is(err, row.err) {
 			return say(row.code, row.text)
@@ -95,6 +99,7 @@ var replies = []struct {
 	{errEnded, 426, "Transfer ended by the operator"},
 	{errStalled, 426, "Transfer ended: no data for too long"},
 	{errTooLong, 426, "Transfer ended: it took too long"},
+	{errShutdown, 426, "Transfer ended: the server is shutting down"},
 	{errQueue, 426, "Transfer aborted"},
 	{errLost, 426, "Transfer aborted"},
 	{errShrunk, 451, "The file became shorter while it was sent"},

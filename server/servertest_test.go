@@ -121,10 +121,10 @@ func (r *rig) dial(from netip.AddrPort) *client {
 	}
 	near, far := net.Pipe()
 	c := &client{t: r.t, rig: r, conn: near, in: bufio.NewReader(near), done: make(chan struct{})}
-	go func() {
+	r.srv.live.Go(func() {
 		defer close(c.done)
 		r.srv.handle(&addressed{Conn: far, local: serverAddr, remote: from})
-	}()
+	})
 	r.t.Cleanup(func() { near.Close() })
 	return c
 }

@@ -30,11 +30,13 @@ import (
 //	> line                     what the client sends
 //	>> "bytes"                 the same, to the byte
 //	< line                     what it must get; * stands for anything
+//	<< "bytes"                 the same, to the byte
+//	...                        any lines, up to the next expected one
 //	connect [address]          a data connection to the port of the last reply
 //	send "bytes"               over it, and its end
 //	recv "bytes"               what must come over it until its end
-//	hang                       leave the data connection open
-//	reset                      break it
+//	sent "bytes"               over it, without an end
+//	close                      the client's end of the control connection
 //	sleep 15m                  time passes
 //	took 3s                    so long, at least, since the last took, sleep or beginning
 //	kick message | abort | shutdown
@@ -88,6 +90,7 @@ type play struct {
 	c     *client
 	data  net.Conn
 	mark  time.Time
+	skip  bool // lines until one is as expected
 	where string
 }
 
@@ -140,6 +143,10 @@ func (p *play) step(line string) {
 	switch verb {
 	case "file":
 		name, content, _ := strings.Cut(arg, " ")
+		if strings.HasPrefix(arg, `"`) {
+			end := strings.Index(arg[1:], `"`) + 2
+			name, content = p.text(arg[:end]), strings.TrimPrefix(arg[end:], " ")
+		}
 		p.rig.put(name, p.text(content))
 		return
 	case "folder":
@@ -200,9 +207,21 @@ func (p *play) talk(verb, arg string) {
 		if err != nil || string(got) != p.text(arg) {
 			p.fail("received %q, %v", got, err)
 		}
-	case "reset":
-		p.data.Close()
-	case "hang":
+	case "sent":
+		if _, err := io.WriteString(p.data, p.text(arg)); err != nil {
+			p.fail("sending data: %v", err)
+		}
+	case "close":
+		p.c.conn.Close()
+		<-p.c.done
+	case "<<":
+		want := p.text(arg)
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(p.c.in, got); err != nil || string(got) != want {
+			p.fail("got %q, %v", got, err)
+		}
+	case "...":
+		p.skip = true
 	case "sleep":
 		d, err := time.ParseDuration(arg)
 		if err != nil {
@@ -247,16 +266,25 @@ func (p *play) sendControl(text string) {
 // expect reads one line, which must be as the pattern says.
 func (p *play) expect(pattern string) {
 	p.Helper()
-	p.c.conn.SetReadDeadline(time.Now().Add(10 * time.Minute))
-	line, err := p.c.in.ReadString('\n')
-	if err != nil {
-		p.fail("want %q, got %q, %v", pattern, line, err)
-	}
-	text, ended := strings.CutSuffix(line, "\r\n")
 	quoted := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
-	if !ended || !regexp.MustCompile("^(?s:"+quoted+")$").MatchString(text) {
-		p.fail("want %q, got %q", pattern, line)
+	want := regexp.MustCompile("^(?s:" + quoted + ")$")
+	var text string
+	for {
+		p.c.conn.SetReadDeadline(time.Now().Add(time.Hour))
+		line, err := p.c.in.ReadString('\n')
+		if err != nil {
+			p.fail("want %q, got %q, %v", pattern, line, err)
+		}
+		var ended bool
+		text, ended = strings.CutSuffix(line, "\r\n")
+		if ended && want.MatchString(text) {
+			break
+		}
+		if !p.skip || !ended {
+			p.fail("want %q, got %q", pattern, line)
+		}
 	}
+	p.skip = false
 	if m := passiveReply.FindStringSubmatch(text); m != nil {
 		port, _ := strconv.Atoi(m[1])
 		if m[2] != "" {
