@@ -1,0 +1,7 @@
+//go:build linux
+
+package vfs
+
+import "golang.org/x/sys/unix"
+
+const sysFstatat = unix.SYS_NEWFSTATAT
