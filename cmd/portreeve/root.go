@@ -24,6 +24,7 @@ func newRoot(e *env, began *bool) *cobra.Command {
 	root := newGroup("portreeve", "Run an FTP service and know what happens in it", "",
 		newServe(e),
 		newWho(e), newKick(e), newAbort(e), newStatus(e), newReload(e),
+		newPw(e),
 		newConfig(e),
 		newVersion(e),
 	)
@@ -32,7 +33,7 @@ who is connected, what they do, and how to make them leave.
 
 ` + exitStatusHelp
 	root.Example = `  portreeve serve --config /etc/portreeve/portreeve.conf
-  portreeve pw useradd alice -u 1001 -d /home/ftp/alice
+  portreeve pw useradd alice -u ftp -d /home/ftp/alice
   portreeve who --watch`
 	root.PersistentPreRun = func(*cobra.Command, []string) { *began = true }
 	root.SetIn(e.in)
