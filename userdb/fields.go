@@ -138,14 +138,14 @@ func showID(id int) string {
 // parseUser reads a uid or the name of a system user, whose group u gets too.
 func parseUser(u *User, text string) (int, error) {
 	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return int(id), validID("uid", int(id))
+		return int(id), validID("uid", id)
 	}
 	found, err := user.Lookup(text)
 	if err != nil {
 		return 0, invalid("no system user is called %q", text)
 	}
-	uid, err1 := strconv.Atoi(found.Uid)
-	gid, err2 := strconv.Atoi(found.Gid)
+	uid, err1 := strconv.ParseInt(found.Uid, 10, 64)
+	gid, err2 := strconv.ParseInt(found.Gid, 10, 64)
 	if err1 != nil || err2 != nil {
 		return 0, invalid("system user %q has no numbers for ids", text)
 	}
@@ -153,9 +153,9 @@ func parseUser(u *User, text string) (int, error) {
 		return 0, err
 	}
 	if !u.groupSaid {
-		u.GID = gid
+		u.GID = int(gid)
 	}
-	return uid, nil
+	return int(uid), nil
 }
 
 // parseGroup reads a gid or the name of a system group.
@@ -171,7 +171,7 @@ func parseGroup(u *User, text string) (int, error) {
 		}
 	}
 	u.groupSaid = true
-	return int(gid), validID("gid", int(gid))
+	return int(gid), validID("gid", gid)
 }
 
 // parseHome takes what people write for a home, with slashes at the end or the

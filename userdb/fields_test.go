@@ -105,7 +105,7 @@ func TestFieldsSet(t *testing.T) {
 	}{
 		{"uid", "1234", "1234", func(u User) any { return u.UID }, 1234},
 		{"gid", "4321", "4321", func(u User) any { return u.GID }, 4321},
-		{"uid", "4294967294", "4294967294", func(u User) any { return u.UID }, 4294967294},
+		{"uid", "4294967294", "4294967294", func(u User) any { return int64(u.UID) }, int64(4294967294)},
 		{"home", "/srv/ftp/", "/srv/ftp", func(u User) any { return u.Home }, "/srv/ftp"},
 		{"home", "/srv//ftp/./", "/srv/ftp", func(u User) any { return u.Home }, "/srv/ftp"},
 		{"home", "/", "/", func(u User) any { return u.Home }, "/"},

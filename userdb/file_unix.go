@@ -3,6 +3,7 @@
 package userdb
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"syscall"
@@ -35,7 +36,7 @@ func syncFolder(folder string) error {
 	if errors.Is(err, syscall.EINVAL) { // a file system that cannot
 		err = nil
 	}
-	return errors.Join(err, d.Close())
+	return cmp.Or(err, d.Close())
 }
 
 // unlock gives up the lock that bbolt took on a file.

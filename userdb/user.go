@@ -102,10 +102,10 @@ func (u *User) Validate() error {
 	if err := validHash(u.Password); err != nil {
 		return err
 	}
-	if err := validID("uid", u.UID); err != nil {
+	if err := validID("uid", int64(u.UID)); err != nil {
 		return err
 	}
-	if err := validID("gid", u.GID); err != nil {
+	if err := validID("gid", int64(u.GID)); err != nil {
 		return err
 	}
 	if err := validText("gecos", u.Gecos, maxText); err != nil {
@@ -176,11 +176,11 @@ func ValidName(name string) error {
 	return nil
 }
 
-func validID(what string, id int) error {
+func validID(what string, id int64) error {
 	switch {
 	case id == 0:
 		return invalid("%s 0 is root's; a virtual user needs another", what)
-	case id < 0 || int64(id) > maxID:
+	case id < 0 || id > maxID:
 		return invalid("%s %d is not from 1 to %d", what, id, int64(maxID))
 	}
 	return nil

@@ -21,6 +21,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -125,6 +127,8 @@ type entry struct {
 	record []byte
 }
 
+func (e entry) compare(other entry) int { return strings.Compare(e.name, other.name) }
+
 // gather takes the next batch from a sequence and encodes it, before any lock
 // is held.
 func gather(next func() (User, error, bool)) ([]entry, error) {
@@ -155,6 +159,9 @@ func (db DB) addBatch(batch []entry) error {
 		users, err := tx.CreateBucketIfNotExists([]byte(bucketUsers))
 		if err != nil {
 			return err
+		}
+		if len(batch) == addBatch && slices.IsSortedFunc(batch, entry.compare) {
+			users.FillPercent = 0.9 // nothing will come between: half the file, in half the time
 		}
 		for _, e := range batch {
 			if users.Get([]byte(e.name)) != nil {
@@ -325,7 +332,7 @@ func (db DB) open(readOnly bool, do func(*bolt.DB) error) (err error) {
 	if err != nil {
 		return db.opening(err)
 	}
-	return errors.Join(do(b), b.Close())
+	return cmp.Or(do(b), b.Close())
 }
 
 // callerFunc is a function that was handed to us. Its panics are its own and
@@ -351,7 +358,8 @@ func openExisting(name string, flag int, mode os.FileMode) (*os.File, error) {
 		return f, err
 	}
 	if info, err := f.Stat(); err != nil || info.Size() == 0 {
-		return nil, errors.Join(cmp.Or(err, fs.ErrNotExist), f.Close())
+		f.Close()
+		return nil, cmp.Or(err, fs.ErrNotExist)
 	}
 	return f, nil
 }
@@ -381,7 +389,7 @@ func (db DB) create() error {
 		return fmt.Errorf("creating the user database: %w", err)
 	}
 	defer os.Remove(f.Name())
-	if err := errors.Join(ownAsFolder(f, folder), f.Close()); err != nil {
+	if err := cmp.Or(ownAsFolder(f, folder), f.Close()); err != nil {
 		return fmt.Errorf("creating the user database: %w", err)
 	}
 	b, err := bolt.Open(f.Name(), 0o600, &bolt.Options{Timeout: lockWait})

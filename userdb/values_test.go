@@ -35,13 +35,14 @@ func TestValidate(t *testing.T) {
 	if err := u.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	noID := int64(1<<32 - 1)
 	for what, spoil := range map[string]func(*User){
 		"no name":             func(u *User) { u.Name = "" },
 		"root":                func(u *User) { u.UID = 0 },
 		"root's group":        func(u *User) { u.GID = 0 },
 		"negative uid":        func(u *User) { u.UID = -1 },
 		"negative gid":        func(u *User) { u.GID = -1 },
-		"uid -1 of 32 bits":   func(u *User) { u.UID = 1<<32 - 1 },
+		"uid -1 of 32 bits":   func(u *User) { u.UID = int(noID) },
 		"no home":             func(u *User) { u.Home = "" },
 		"relative home":       func(u *User) { u.Home = "srv/ftp" },
 		"home that climbs":    func(u *User) { u.Home = "/srv/../etc" },

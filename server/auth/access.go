@@ -1,8 +1,8 @@
 package auth
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -59,32 +59,32 @@ func (c *Chain) permits(ctx context.Context, addr netip.Addr, allow, deny userdb
 		}
 	}
 	if len(allow) > 0 {
-		if on, err := c.listed(ctx, addr, allow); !on {
-			return errors.Join(fmt.Errorf("%w: %s is not on the allow list", ErrAddress, addr), err)
+		if on, err := c.listed(ctx, addr, allow); err != nil {
+			return fmt.Errorf("%w: %s is not on the allow list, of which a name does not resolve: %w", ErrAddress, addr, err)
+		} else if !on {
+			return fmt.Errorf("%w: %s is not on the allow list", ErrAddress, addr)
 		}
 	}
 	return nil
 }
 
-// listed reports whether a list has the address; with false, also the error of
-// the names that could not be looked up.
+// listed reports whether a list has the address. If none has, the error is that
+// of the first name that could not be looked up.
 func (c *Chain) listed(ctx context.Context, addr netip.Addr, list userdb.Patterns) (bool, error) {
 	if list.Contains(addr) {
 		return true, nil
 	}
-	var errs []error
+	var failed error
 	for _, host := range list.Hosts() {
 		addrs, err := c.resolve(ctx, host)
-		if err != nil {
-			errs = append(errs, err)
-		}
+		failed = cmp.Or(failed, err)
 		for _, a := range addrs {
 			if a.Unmap().WithZone("") == addr {
 				return true, nil
 			}
 		}
 	}
-	return false, errors.Join(errs...)
+	return false, failed
 }
 
 func resolve(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -55,7 +55,7 @@ func (h *hashing) check(ctx context.Context, name, stored, password string) (boo
 		case ok:
 			h.remembered.add(key, h.remember)
 		case errors.Is(err, ErrBusy):
-		case userdb.Weaker(stored, h.cost):
+		case err != nil || userdb.Weaker(stored, h.cost):
 			// It took less time than a hash of today, or none: let a guess
 			// at this user cost as much as at any.
 			if _, wasteErr := h.verify(ctx, h.dummy, password); wasteErr != nil {
