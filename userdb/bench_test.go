@@ -127,7 +127,8 @@ func BenchmarkAddAll(b *testing.B) {
 func BenchmarkDecode(b *testing.B) {
 	u := full()
 	u.Limits = Limits{Perms: AllPerms}
-	record, layout := encode(&u), userLayout()
+	layout := userLayout()
+	record := encode(layout, &u)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := decode(layout, "user", record); err != nil {

@@ -92,7 +92,7 @@ func (l layout[T]) read(record string, v *T) error {
 }
 
 // encode returns the record of u, which must be valid.
-func encode(u *User) []byte { return userLayout().append(nil, u) }
+func encode(layout layout[User], u *User) []byte { return layout.append(nil, u) }
 
 // decode reads the record of the user called name.
 func decode(layout layout[User], name string, record []byte) (User, error) {

@@ -49,7 +49,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	free := least("free")
 	free.Caged, free.Perms = false, 0
 	for _, u := range []User{full(), least("a"), free} {
-		record := encode(&u)
+		record := encode(userLayout(), &u)
 		got, err := decode(userLayout(), u.Name, record)
 		if err != nil {
 			t.Fatal(err)
@@ -88,7 +88,7 @@ perms list read
 created 2026-01-01T00:00:00Z
 changed 2026-01-02T00:00:00Z
 `
-	if got := string(encode(&u)); got != want {
+	if got := string(encode(userLayout(), &u)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -213,7 +213,7 @@ func TestRecordDefaults(t *testing.T) {
 // what is read is written back as it is.
 func FuzzRecord(f *testing.F) {
 	for _, u := range []User{full(), least("a"), New("b")} {
-		f.Add(u.Name, encode(&u))
+		f.Add(u.Name, encode(userLayout(), &u))
 	}
 	f.Add("a", []byte("1\nuid 007\ngid +1\nhome /x\nexpires 2031-02-03T04:05:06.7+08:00\nperms all\n"))
 	f.Add("a", []byte("1\nuid 1\ngid 1\nhome /x\nallow_client [::1],10.1.2.3/8,A.B.\nhours 900-0\nperms read,list none\n"))
@@ -234,7 +234,7 @@ func FuzzRecord(f *testing.F) {
 		if !reflect.DeepEqual(u, normal) {
 			t.Fatalf("%q is not read in normal form: %+v", record, u)
 		}
-		again, err := decode(layout, name, encode(&u))
+		again, err := decode(layout, name, encode(userLayout(), &u))
 		if err != nil || !reflect.DeepEqual(again, u) {
 			t.Fatalf("read %q\nas      %+v\nbut back %+v, %v", record, u, again, err)
 		}

@@ -102,9 +102,10 @@ const addBatch = 5000
 func (db DB) AddAll(users iter.Seq2[User, error]) (int, error) {
 	next, stop := iter.Pull2(users)
 	defer stop()
+	layout := userLayout()
 	total := 0
 	for {
-		batch, err := gather(next)
+		batch, err := gather(layout, next)
 		if err != nil {
 			return total, err
 		}
@@ -131,7 +132,7 @@ func (e entry) compare(other entry) int { return strings.Compare(e.name, other.n
 
 // gather takes the next batch from a sequence and encodes it, before any lock
 // is held.
-func gather(next func() (User, error, bool)) ([]entry, error) {
+func gather(layout layout[User], next func() (User, error, bool)) ([]entry, error) {
 	var batch []entry
 	for len(batch) < addBatch {
 		u, err, ok := next()
@@ -149,7 +150,7 @@ func gather(next func() (User, error, bool)) ([]entry, error) {
 		if err := u.Validate(); err != nil {
 			return nil, err
 		}
-		batch = append(batch, entry{u.Name, encode(&u)})
+		batch = append(batch, entry{u.Name, encode(layout, &u)})
 	}
 	return batch, nil
 }
@@ -217,7 +218,7 @@ func (db DB) Modify(name string, edit func(*User) error) error {
 		if err := u.Validate(); err != nil {
 			return err
 		}
-		record := encode(&u)
+		record := encode(layout, &u)
 		if sameBut("changed", old, record) {
 			return errUnchanged
 		}
