@@ -320,14 +320,11 @@ func (l *ls) suffix(b []byte, i *vfs.Info) []byte {
 // long is a line of ls -l: columns that lftp, FileZilla, Java's commons-net and
 // all others find their way in.
 func (l *ls) long(b []byte, i *vfs.Info) []byte {
-	b = appendMode(b, i)
-	b = padLeft(b, strconv.AppendUint(nil, max(i.Nlink, 1), 10), 5)
-	b = append(b, ' ')
-	b = padRight(b, l.s.owner(i.UID), 10)
-	b = append(b, ' ')
-	b = padRight(b, l.s.group(i.GID), 10)
-	b = padLeft(b, strconv.AppendInt(nil, i.Size, 10), 11)
-	b = append(b, ' ')
+	b = append(appendMode(b, i), ' ')
+	b = append(padLeft(b, strconv.AppendUint(nil, max(i.Nlink, 1), 10), 4), ' ')
+	b = append(padRight(b, l.s.owner(i.UID), 10), ' ')
+	b = append(padRight(b, l.s.group(i.GID), 10), ' ')
+	b = append(padLeft(b, strconv.AppendInt(nil, i.Size, 10), 10), ' ')
 	b = l.appendTime(b, i.ModTime.UTC())
 	b = append(b, ' ')
 	b = append(append(b, l.prefix...), i.Name...)
@@ -382,8 +379,7 @@ func (l *ls) appendTime(b []byte, t time.Time) []byte {
 	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
 	year, month, day := t.Date()
 	b = append(b, months[3*int(month)-3:3*int(month)]...)
-	b = padLeft(b, strconv.AppendInt(nil, int64(day), 10), 3)
-	b = append(b, ' ')
+	b = append(padLeft(append(b, ' '), strconv.AppendInt(nil, int64(day), 10), 2), ' ')
 	if age := l.now.Sub(t); age < 180*24*time.Hour && age >= -time.Minute {
 		hour, minute, _ := t.Clock()
 		return append(b, byte('0'+hour/10), byte('0'+hour%10), ':', byte('0'+minute/10), byte('0'+minute%10))
