@@ -74,6 +74,10 @@ fuzz: ## run each fuzz target for FUZZTIME
 		done; \
 	done
 
+.PHONY: docs
+docs: build ## write the documents that are made from the code
+	./portreeve docs docs
+
 .PHONY: install
 install: ## install program, manual, completions and sample configuration; DESTDIR= PREFIX=
 	@test -x portreeve || $(MAKE) build

@@ -87,7 +87,8 @@ so that what serve is called with can be tried.
 ` + configFileHelp,
 		Example: `  portreeve config show --config ./portreeve.conf --maxclientsnumber 100
   portreeve config show --changed --json`,
-		Args: cobra.NoArgs,
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{flagsOf: "serve"},
 	}
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON: an array of name, value, origin, default and group")
 	cmd.Flags().BoolVar(&opts.changed, "changed", false, "leave out what has its default value")

@@ -37,11 +37,14 @@ func writeHelp(w io.Writer, cmd *cobra.Command) error {
 	if cmd.Example != "" {
 		b.WriteString("\nExamples:\n" + strings.TrimRight(cmd.Example, "\n") + "\n")
 	}
-	for _, g := range flagGroups(cmd) {
+	for _, g := range ownFlagGroups(cmd) {
 		b.WriteString("\n" + g.heading + ":\n")
 		for _, f := range g.flags {
 			describe(&b, flagSpelling(f), flagSentence(f))
 		}
+	}
+	if of := cmd.Annotations[flagsOf]; of != "" {
+		fmt.Fprintf(&b, "\nThe other flags are those of %s %s.\n", cmd.Root().Name(), of)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -69,6 +72,22 @@ func subcommands(cmd *cobra.Command) []*cobra.Command {
 	return slices.DeleteFunc(slices.Clone(cmd.Commands()), func(c *cobra.Command) bool { return !c.IsAvailableCommand() })
 }
 
+// flagsOf is the annotation of a command that takes all flags of another,
+// which its help then leaves to that one.
+const flagsOf = "flags-of"
+
+// ungrouped is the heading of flags that no table describes.
+const ungrouped = "Flags"
+
+// ownFlagGroups is flagGroups without those that another command explains.
+func ownFlagGroups(cmd *cobra.Command) []flagGroup {
+	groups := flagGroups(cmd)
+	if cmd.Annotations[flagsOf] != "" {
+		groups = slices.DeleteFunc(groups, func(g flagGroup) bool { return g.heading != ungrouped })
+	}
+	return groups
+}
+
 // A flagGroup is the flags that stand under one heading.
 type flagGroup struct {
 	heading string
@@ -84,7 +103,7 @@ func flagGroups(cmd *cobra.Command) []flagGroup {
 		if f.Hidden {
 			return
 		}
-		heading := "Flags"
+		heading := ungrouped
 		if named := f.Annotations[config.GroupAnnotation]; len(named) > 0 {
 			heading = named[0]
 		}
@@ -98,7 +117,7 @@ func flagGroups(cmd *cobra.Command) []flagGroup {
 	cmd.LocalFlags().VisitAll(add)
 	cmd.InheritedFlags().VisitAll(add)
 	slices.SortStableFunc(groups, func(a, b flagGroup) int {
-		return boolInt(b.heading == "Flags") - boolInt(a.heading == "Flags")
+		return boolInt(b.heading == ungrouped) - boolInt(a.heading == ungrouped)
 	})
 	return groups
 }

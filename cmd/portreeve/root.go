@@ -26,7 +26,7 @@ func newRoot(e *env, began *bool) *cobra.Command {
 		newWho(e), newKick(e), newAbort(e), newStatus(e), newReload(e),
 		newPw(e),
 		newConfig(e),
-		newVersion(e),
+		newVersion(e), newDocs(),
 	)
 	root.Long = `Portreeve is an FTP server with its own virtual users, and the tools to run it:
 who is connected, what they do, and how to make them leave.
