@@ -78,6 +78,10 @@ fuzz: ## run each fuzz target for FUZZTIME
 docs: build ## write the documents that are made from the code
 	./portreeve docs docs
 
+.PHONY: docs
+docs: build ## write again what docs/ has from the code
+	./portreeve docs docs
+
 .PHONY: install
 install: ## install program, manual, completions and sample configuration; DESTDIR= PREFIX=
 	@test -x portreeve || $(MAKE) build
@@ -102,13 +106,14 @@ clean: ## remove what was built, the demo server and the linter
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' Makefile | while read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
 
-# The demo user's files belong to whoever owns this folder. If that is root,
-# who is no FTP user, they belong to nobody; so does then what it uploads.
+# The demo user's files belong to whoever owns this folder. Root is no FTP user,
+# so if it is root's they belong to nobody, whom root's server acts as then.
 define start_demo
 set -eu; \
 bind=127.0.0.1,2121; \
 set -- $$(ls -nd .); uid=$$3 gid=$$4; \
-if [ "$$uid" -eq 0 ]; then uid=$$(id -u nobody) gid=$$(id -g nobody); fi; \
+[ "$$uid" -ne 0 ] || uid=$$(id -u nobody); \
+[ "$$gid" -ne 0 ] || gid=$$(id -g nobody); \
 mkdir -p var/demo; \
 if [ "$$(id -u)" -eq 0 ]; then chown "$$(stat -c %u:%g .)" var; chown "$$uid:$$gid" var/demo; fi; \
 if ./portreeve pw show demo --db var/users.db >/dev/null 2>&1; then \
@@ -159,7 +164,7 @@ $$as_root env DEBIAN_FRONTEND=noninteractive sh -eu -c ' \
 		chmod 755 $$deny; \
 	fi; \
 	apt-get update -q; \
-	apt-get install -q -y --no-install-recommends "$$@"; \
+	apt-get install -q -y --no-install-recommends --no-remove "$$@"; \
 	case " $$* " in *" pure-ftpd "*) update-rc.d pure-ftpd disable;; esac' sh $$missing || \
 { echo "Installing failed; please run as root: apt-get install $$missing" >&2; exit 1; }
 endef
