@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The import diagram. An import goes from a package to one in a lower row, and
+// only where this table says so; what is not in it has no place yet.
+//
+//	3  cmd/portreeve
+//	2  server
+//	1  server/auth  server/vfs  server/control
+//	0  userdb  config  server/session
+var mayImport = map[string][]string{
+	"config":         nil,
+	"server/session": nil,
+	"userdb":         {"config"},
+	"server/auth":    {"userdb"},
+	"server/vfs":     {"userdb"},
+	"server/control": {"server/session"},
+	"server":         {"config", "userdb", "server/auth", "server/session", "server/vfs"},
+	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/control", "server/session", "server/vfs"},
+}
+
+// bans are the imports that tempt, with the reason why not.
+var bans = []struct{ from, to, because string }{
+	{"server", "server/control", "the daemon does not know that it is watched"},
+	{"server/session", "server", "the registry counts sessions and knows no protocol"},
+	{"server/vfs", "server/auth", "files are touched for an account, however it was let in"},
+	{"server/auth", "server", "who may log in is decided without the protocol"},
+	{"userdb", "server", "users are kept whether a server runs or not"},
+	{"config", "server", "the table's engine does not know what it describes"},
+}
+
+// homes are the packages that may import a module of others: each is used
+// behind one of ours, so that it can be replaced there.
+var homes = map[string][]string{
+	"go.etcd.io/bbolt":       {"userdb"},
+	"golang.org/x/crypto":    {"userdb"},
+	"github.com/go-crypt":    {"userdb"},
+	"github.com/spf13/cobra": {"cmd/portreeve"},
+	"github.com/spf13/pflag": {"config", "cmd/portreeve"},
+	"golang.org/x/sys":       {"server", "server/vfs", "server/control", "cmd/portreeve"},
+	"golang.org/x/sync":      {"server/auth", "cmd/portreeve"},
+	"golang.org/x/time":      {"server"},
+	"golang.org/x/term":      {"cmd/portreeve"},
+	"golang.org/x/text":      {"cmd/portreeve"},
+}
+
+// testHomes are further imports of tests alone.
+var testHomes = map[string][]string{
+	"github.com/rogpeppe/go-internal": {"cmd/portreeve"},
+	"github.com/spf13/pflag":          {"server"},
+	"golang.org/x/sys":                {"userdb", "server/session"},
+}
+
+// goPackage is what go list tells of a package.
+type goPackage struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+const module = "portreeve/"
+
+func TestImports(t *testing.T) {
+	// What is compiled differs from system to system.
+	for _, system := range []string{"linux", "freebsd", "darwin"} {
+		t.Run(system, func(t *testing.T) {
+			seen := make(map[string]bool)
+			for _, p := range listPackages(t, system) {
+				name := strings.TrimPrefix(p.ImportPath, module)
+				seen[name] = true
+				if _, ok := mayImport[name]; !ok {
+					t.Errorf("package %s has no place in the table of imports", name)
+					continue
+				}
+				for _, path := range p.Imports {
+					if why := forbidden(name, path, false); why != "" {
+						t.Errorf("%s imports %s: %s", name, path, why)
+					}
+				}
+				for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+					if why := forbidden(name, path, true); why != "" {
+						t.Errorf("a test of %s imports %s: %s", name, path, why)
+					}
+				}
+			}
+			for name := range mayImport {
+				if !seen[name] {
+					t.Errorf("the table of imports has %s, which there is not", name)
+				}
+			}
+		})
+	}
+}
+
+// listPackages returns the packages of this module as they are on a system.
+func listPackages(t *testing.T, system string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, complaints.String())
+	}
+	var all []goPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// forbidden returns why the package called name may not import path, or "".
+func forbidden(name, path string, test bool) string {
+	if of, ours := strings.CutPrefix(path, module); ours {
+		if slices.Contains(mayImport[name], of) || test && of == name {
+			return ""
+		}
+		for _, ban := range bans {
+			if ban.from == name && ban.to == of {
+				return ban.because
+			}
+		}
+		if strings.HasPrefix(of, "cmd/") {
+			return "commands are nobody's library"
+		}
+		return "the table of imports does not say so"
+	}
+	if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
+		return "" // the standard library
+	}
+	home, known := homeOf(path, homes)
+	if test {
+		more, ok := homeOf(path, testHomes)
+		home, known = slices.Concat(home, more), known || ok
+	}
+	switch {
+	case !known:
+		return "no package is the home of that module; each one needs a reason"
+	case !slices.Contains(home, name):
+		return fmt.Sprintf("its home is %s", strings.Join(home, ", "))
+	}
+	return ""
+}
+
+// homeOf returns the row of the longest prefix of path in a table.
+func homeOf(path string, table map[string][]string) (home []string, known bool) {
+	longest := ""
+	for prefix, names := range table {
+		if (path == prefix || strings.HasPrefix(path, prefix+"/")) && len(prefix) > len(longest) {
+			longest, home, known = prefix, names, true
+		}
+	}
+	return home, known
+}
+
+// TestForbidden makes sure that the guard can fail.
+func TestForbidden(t *testing.T) {
+	for _, tt := range []struct{ from, to, want string }{
+		{"server", "portreeve/server/vfs", ""},
+		{"server", "net/netip", ""},
+		{"server", "portreeve/server/control", "the daemon does not know"},
+		{"userdb", "portreeve/cmd/portreeve", "nobody's library"},
+		{"server/vfs", "portreeve/config", "does not say so"},
+		{"server", "go.etcd.io/bbolt", "its home is userdb"},
+		{"config", "github.com/spf13/cobra", "its home is cmd/portreeve"},
+		{"config", "github.com/stretchr/testify/assert", "needs a reason"},
+		{"cmd/portreeve", "golang.org/x/crypto/scrypt", "its home is userdb"},
+		{"userdb", "golang.org/x/crypto/scrypt", ""},
+	} {
+		got := forbidden(tt.from, tt.to, false)
+		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s importing %s: %q, not %q", tt.from, tt.to, got, tt.want)
+		}
+	}
+}
+
+// TestDiagramHasNoCircle follows the table: no package reaches itself.
+func TestDiagramHasNoCircle(t *testing.T) {
+	var reaches func(from, to string, depth int) bool
+	reaches = func(from, to string, depth int) bool {
+		return depth < len(mayImport) && slices.ContainsFunc(mayImport[from], func(next string) bool {
+			return next == to || reaches(next, to, depth+1)
+		})
+	}
+	for name := range mayImport {
+		if reaches(name, name, 0) {
+			t.Errorf("%s may import itself by way of others", name)
+		}
+	}
+	for _, ban := range bans {
+		if slices.Contains(mayImport[ban.from], ban.to) {
+			t.Errorf("%s is both allowed and forbidden to import %s", ban.from, ban.to)
+		}
+	}
+}
