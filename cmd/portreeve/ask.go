@@ -12,7 +12,7 @@ import (
 // What the commands share that ask the daemon.
 
 func addSocketFlag(e *env, fs *pflag.FlagSet, socket *string) {
-	fs.StringVar(socket, "socket", e.defaultSocket(), "control socket of the daemon, also $PORTREEVE_SOCKET")
+	fs.StringVar(socket, "socket", e.defaultSocket(), "control socket of the daemon, a `path`; also $PORTREEVE_SOCKET")
 }
 
 // client returns a client that warns, once, of a daemon of another version.
