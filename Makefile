@@ -78,10 +78,6 @@ fuzz: ## run each fuzz target for FUZZTIME
 docs: build ## write the documents that are made from the code
 	./portreeve docs docs
 
-.PHONY: docs
-docs: build ## write again what docs/ has from the code
-	./portreeve docs docs
-
 .PHONY: install
 install: ## install program, manual, completions and sample configuration; DESTDIR= PREFIX=
 	@test -x portreeve || $(MAKE) build
