@@ -40,4 +40,4 @@ func syncFolder(folder string) error {
 }
 
 // unlock gives up the lock that bbolt took on a file.
-func unlock(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
+func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

@@ -122,7 +122,7 @@ func Verify(hash, password string, memory int64) (bool, error) {
 	if need > memory {
 		return false, fmt.Errorf("%w: %d MiB", ErrTooCostly, need>>20)
 	}
-	if ValidPassword(password) != nil {
+	if possible := ValidPassword(password) == nil; !possible {
 		return false, nil
 	}
 	if !strings.HasPrefix(hash, "$7$") {

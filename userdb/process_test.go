@@ -151,7 +151,9 @@ func TestKilledWriter(t *testing.T) {
 			}
 			known[name] = s
 			if n == changes {
-				cmd.Process.Kill() // and read on what it said before it died
+				if err := cmd.Process.Kill(); err != nil { // and read on what it said before it died
+					t.Fatal(err)
+				}
 			}
 		}
 		var dead *exec.ExitError

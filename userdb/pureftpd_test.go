@@ -119,8 +119,12 @@ func startPureFTPd(t *testing.T, server, pdb string) (addr string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Logf("pure-ftpd ended with %v", err)
+		}
 	})
 	tries := 0
 	for range time.Tick(10 * time.Millisecond) {

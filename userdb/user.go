@@ -119,10 +119,10 @@ func (u *User) Validate() error {
 			return invalid("time %s is not in the years 1970 to 9999", t.Format(time.RFC3339))
 		}
 	}
-	return u.Limits.validate()
+	return u.validLimits()
 }
 
-func (l *Limits) validate() error {
+func (l *Limits) validLimits() error {
 	for _, n := range []struct {
 		what  string
 		value int64

@@ -314,11 +314,11 @@ func (db DB) open(readOnly bool, do func(*bolt.DB) error) (err error) {
 			b.Close()
 			panic(r.value)
 		}
+		err = fmt.Errorf("%w: %s: %v", ErrDamaged, db.path, r)
 		if file != nil {
-			unlock(file)
+			err = errors.Join(err, unlock(file))
 			file.Close()
 		}
-		err = fmt.Errorf("%w: %s: %v", ErrDamaged, db.path, r)
 	}()
 	b, err = bolt.Open(db.path, 0o600, &bolt.Options{
 		Timeout:  lockWait,

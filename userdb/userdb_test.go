@@ -141,7 +141,8 @@ func TestModifyPanic(t *testing.T) {
 				t.Errorf("recovered %v", r)
 			}
 		}()
-		db.Modify("a", func(*User) error { panic("of the caller") })
+		err := db.Modify("a", func(*User) error { panic("of the caller") })
+		t.Errorf("it returned %v", err)
 	}()
 	// Neither the lock nor the user is lost.
 	if err := db.Modify("a", func(u *User) error { u.Gecos = "x"; return nil }); err != nil {
@@ -323,7 +324,10 @@ func TestAll(t *testing.T) {
 			t.Errorf("%s is not seen", name)
 		}
 	}
-	for range db.All() { // may be left early
+	for _, err := range db.All() { // may be left early
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 }

@@ -206,7 +206,9 @@ func TestGroups(t *testing.T) {
 		t.Errorf("groups %v of uid %d, %v", a.Groups, asked, err)
 	}
 	chain.groups = func(int) []int { t.Error("asked for one who is refused"); return nil }
-	chain.Login(t.Context(), attempt("alice", "wrong"))
+	if _, err := chain.Login(t.Context(), attempt("alice", "wrong")); !errors.Is(err, ErrPassword) {
+		t.Error(err)
+	}
 
 	chain = oneAccount(t, func(a *Account) { a.Groups = []int{7} })
 	chain.groups = func(int) []int { t.Error("asked, though the back-end knows"); return nil }

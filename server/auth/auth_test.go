@@ -154,8 +154,8 @@ func TestCostOfFailure(t *testing.T) {
 		if !errors.Is(err, c.cause) {
 			t.Errorf("%s with %.20q: %v, not %v", c.name, c.password, err, c.cause)
 		}
-		if c.cause != ErrUnknown && !errors.Is(err, ErrDenied) {
-			t.Errorf("%s with %.20q is not denied, but %v", c.name, c.password, err)
+		if errors.Is(err, ErrUnknown) == errors.Is(err, ErrDenied) {
+			t.Errorf("%s with %.20q is neither unknown nor denied, or both: %v", c.name, c.password, err)
 		}
 		if n := chain.hashes.Load(); n != c.hashes {
 			t.Errorf("%s with %.20q costs %d hashes, not %d", c.name, c.password, n, c.hashes)
@@ -278,7 +278,9 @@ func TestConfigure(t *testing.T) {
 	if _, err := c.Login(t.Context(), attempt("alice", secret)); err != nil {
 		t.Fatal(err)
 	}
-	c.Login(t.Context(), attempt("alice", "wrong"))
+	if _, err := c.Login(t.Context(), attempt("alice", "wrong")); !errors.Is(err, ErrPassword) {
+		t.Fatal(err)
+	}
 	before := c.hashes.Load()
 	o.MinUID, o.DelayStep, o.DelayMost = 1001, time.Second, time.Minute
 	if err := c.Configure(o); err != nil {
@@ -386,7 +388,7 @@ func testBackend(t *testing.T, b Backend, good Attempt) {
 			}
 			_, err := b.Login(context.Background(), a)
 			if !errors.Is(err, want) {
-				err = fmt.Errorf("attempt %d gives %v", i, err)
+				err = fmt.Errorf("attempt %d gives another answer: %w", i, err)
 			} else {
 				err = nil
 			}

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,8 +140,7 @@ func newRemembered() *remembered {
 func (r *remembered) digest(name, stored, password string) digest {
 	mac := hmac.New(sha256.New, r.key[:])
 	for _, part := range [...]string{name, stored, password} {
-		fmt.Fprintf(mac, "%d:", len(part)) // so that no two parts can be cut otherwise
-		io.WriteString(mac, part)
+		fmt.Fprintf(mac, "%d:%s", len(part), part) // its length, so that no two parts can be cut otherwise
 	}
 	return digest(mac.Sum(nil))
 }

@@ -157,7 +157,9 @@ func TestCrowdPaysOnce(t *testing.T) {
 		}
 		// A wrong one is not remembered: the next asks again.
 		for range 2 {
-			r.once(t.Context(), key, func() (bool, error) { calls++; return false, nil })
+			if ok, err := r.once(t.Context(), key, func() (bool, error) { calls++; return false, nil }); ok || err != nil {
+				t.Errorf("%v, %v", ok, err)
+			}
 		}
 		if calls != 3 {
 			t.Errorf("%d checks", calls)
@@ -210,8 +212,13 @@ func TestCrowdSurvivesPanic(t *testing.T) {
 	r := newRemembered()
 	key := r.digest("a", "b", "c")
 	func() {
-		defer func() { recover() }()
-		r.once(t.Context(), key, func() (bool, error) { panic("x") })
+		defer func() {
+			if r := recover(); r != "x" {
+				t.Errorf("recovered %v", r)
+			}
+		}()
+		ok, err := r.once(t.Context(), key, func() (bool, error) { panic("x") })
+		t.Errorf("it returned %v, %v", ok, err)
 	}()
 	if ok, err := r.once(t.Context(), key, func() (bool, error) { return true, nil }); !ok || err != nil {
 		t.Errorf("%v, %v", ok, err)

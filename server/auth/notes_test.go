@@ -27,7 +27,10 @@ func TestLastLogin(t *testing.T) {
 		db := testDB(t)
 		c := testChain(t, options(db))
 		login := func(password string) {
-			c.Login(t.Context(), attempt("alice", password))
+			t.Helper()
+			if _, err := c.Login(t.Context(), attempt("alice", password)); (err == nil) != (password == secret) {
+				t.Error(err)
+			}
 			synctest.Wait() // for what is written beside it
 		}
 		start := time.Now().UTC()
@@ -66,7 +69,9 @@ func TestLastLoginRefused(t *testing.T) {
 		o := options(db)
 		o.MinUID = 5000
 		c := testChain(t, o)
-		c.Login(t.Context(), attempt("alice", secret))
+		if _, err := c.Login(t.Context(), attempt("alice", secret)); !errors.Is(err, ErrUID) {
+			t.Error(err)
+		}
 		c.Close()
 		if got := last(t, db, "alice"); !got.At.IsZero() {
 			t.Errorf("noted %+v", got)
