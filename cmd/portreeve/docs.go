@@ -30,7 +30,6 @@ type document struct {
 func documents() iter.Seq[document] {
 	e := &env{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: documentedEnv}
 	root := newRoot(e, new(bool))
-	root.InitDefaultCompletionCmd()
 	return func(yield func(document) bool) {
 		for _, d := range []document{
 			{"portreeve.8", func(w io.Writer) error { return writeOverview(w, root) }},
@@ -58,7 +57,7 @@ func documentedEnv(name string) string {
 
 // hasPage tells whether a command has a page of its own in the manual.
 func hasPage(cmd *cobra.Command) bool {
-	return cmd.Name() != "completion" && cmd.Name() != "version"
+	return cmd.Name() != "version"
 }
 
 func newDocs() *cobra.Command {
@@ -94,9 +93,6 @@ func writeCommands(w io.Writer, root *cobra.Command) error {
 	b.WriteString("# Commands\n\nWhat `--help` says of each command; `make docs` writes this file.\n")
 	var add func(cmd *cobra.Command) error
 	add = func(cmd *cobra.Command) error {
-		if cmd.Name() == "completion" {
-			return nil
-		}
 		fmt.Fprintf(&b, "\n## %s\n\n```\n", cmd.CommandPath())
 		if err := writeHelp(&b, cmd); err != nil {
 			return err

@@ -26,7 +26,7 @@ func newRoot(e *env, began *bool) *cobra.Command {
 		newWho(e), newKick(e), newAbort(e), newStatus(e), newReload(e),
 		newPw(e),
 		newConfig(e),
-		newVersion(e), newDocs(),
+		newCompletion(e), newVersion(e), newDocs(),
 	)
 	root.Long = `Portreeve is an FTP server with its own virtual users, and the tools to run it:
 who is connected, what they do, and how to make them leave.
@@ -41,7 +41,7 @@ who is connected, what they do, and how to make them leave.
 	root.SetErr(e.err)
 	root.SetFlagErrorFunc(nearestFlag)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }
 
