@@ -147,19 +147,29 @@ func (r *whoRow) localAddr() string {
 // a backslash before it; a control character is an underscore.
 func whoShell(w *bufio.Writer, rows []whoRow) {
 	escape := strings.NewReplacer(`\`, `\\`, `|`, `\|`)
+	number := func(n int64, end byte) {
+		w.Write(append(strconv.AppendInt(w.AvailableBuffer(), n, 10), end))
+	}
 	for n := range rows {
 		r := &rows[n]
 		for _, field := range []string{r.id, r.account, r.seconds(), r.state, r.file, r.host, r.local.Addr().String()} {
 			escape.WriteString(w, withoutControls(field, '_'))
 			w.WriteByte('|')
 		}
-		fmt.Fprintf(w, "%d|%d|%d|%d|%d\n", r.local.Port(), r.current/1024, r.total/1024, r.percent, r.rate/1024)
+		number(int64(r.local.Port()), '|')
+		number(r.current/1024, '|')
+		number(r.total/1024, '|')
+		number(int64(r.percent), '|')
+		number(r.rate/1024, '\n')
 	}
 }
 
 // withoutControls replaces what could end a line or steer a terminal, and
 // nothing else, so that names of all scripts stay what they are.
 func withoutControls(s string, by rune) string {
+	if ascii(s) {
+		return s
+	}
 	return strings.Map(func(c rune) rune {
 		if unicode.In(c, unicode.Cc, unicode.Zl, unicode.Zp) || c == 0xFFFE || c == 0xFFFF {
 			return by

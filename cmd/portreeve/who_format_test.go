@@ -245,12 +245,18 @@ func FuzzWho(f *testing.F) {
 	})
 }
 
-func BenchmarkWhoTable10000(b *testing.B) {
+func BenchmarkWho10000(b *testing.B) {
 	var infos []session.Info
 	for range 10_000 / 5 {
 		infos = append(infos, ordinary()[:5]...)
 	}
-	for b.Loop() {
-		render(whoTable, infos, nil)
+	for name, format := range whoFormats {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				w := bufio.NewWriter(io.Discard)
+				format(w, whoRows(infos, nil, whoNow))
+				w.Flush()
+			}
+		})
 	}
 }

@@ -11,6 +11,9 @@ import (
 
 // markup escapes text for XML and HTML, in attributes as well.
 func markup(s string) string {
+	if ascii(s) && !strings.ContainsAny(s, `&<>"`) {
+		return s
+	}
 	return markupEscapes.Replace(withoutControls(s, '?'))
 }
 
@@ -46,7 +49,7 @@ func whoXML(w *bufio.Writer, rows []whoRow) {
 		w.WriteString("  <client")
 		all, transfer := rows[n].facts()
 		for _, f := range append(all, transfer...) {
-			fmt.Fprintf(w, ` %s="%s"`, f.name, markup(f.value))
+			w.WriteString(" " + f.name + `="` + markup(f.value) + `"`)
 		}
 		w.WriteString(" />\n")
 	}
@@ -64,7 +67,7 @@ func whoPlist(w *bufio.Writer, rows []whoRow) {
 		}
 		w.WriteString("\t\t<dict>\n")
 		for _, f := range append(all, transfer...) {
-			fmt.Fprintf(w, "\t\t\t<key>%s</key>\n\t\t\t<string>%s</string>\n", f.name, markup(f.value))
+			w.WriteString("\t\t\t<key>" + f.name + "</key>\n\t\t\t<string>" + markup(f.value) + "</string>\n")
 		}
 		w.WriteString("\t\t</dict>\n")
 	}
@@ -120,11 +123,10 @@ func whoPart(w *bufio.Writer, rows []whoRow) {
 		fmt.Fprintf(w, "   <tr>\n    <th scope=\"row\">%s</th>\n", r.id)
 		local := r.localAddr() + ":" + strconv.Itoa(int(r.local.Port()))
 		for _, cell := range []string{r.account, r.clock(), r.state, r.file, r.host, r.kbytes(), local} {
-			if cell == "" {
-				fmt.Fprint(w, "    <td>&nbsp;</td>\n")
-				continue
+			if cell = markup(cell); cell == "" {
+				cell = "&nbsp;"
 			}
-			fmt.Fprintf(w, "    <td>%s</td>\n", markup(cell))
+			w.WriteString("    <td>" + cell + "</td>\n")
 		}
 		w.WriteString("   </tr>\n")
 	}
