@@ -302,7 +302,7 @@ func Nearest(name string, candidates []string) string {
 }
 
 // distance counts the bytes that are inserted, deleted, replaced or swapped
-// with their neighbour between a and b; it gives up, with limit+1, when the
+// with their neighbor between a and b; it gives up, with limit+1, when the
 // lengths alone differ by more.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) > limit || len(b)-len(a) > limit {

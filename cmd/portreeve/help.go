@@ -76,6 +76,13 @@ func subcommands(cmd *cobra.Command) []*cobra.Command {
 // which its help then leaves to that one.
 const flagsOf = "flags-of"
 
+// hideFlags leaves flags out of help and manual.
+func hideFlags(fs *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		fs.Lookup(name).Hidden = true
+	}
+}
+
 // ungrouped is the heading of flags that no table describes.
 const ungrouped = "Flags"
 

@@ -36,8 +36,7 @@ func (o *passwordOptions) addFlags(cmd *cobra.Command, asks bool) {
 	}
 	cmd.Flags().IntVarP(&o.jobs, "concurrent", "C", 0, "accepted and not needed")
 	cmd.Flags().IntVarP(&o.memMB, "memory", "M", 0, "accepted and not needed")
-	cmd.Flags().MarkHidden("concurrent")
-	cmd.Flags().MarkHidden("memory")
+	hideFlags(cmd.Flags(), "concurrent", "memory")
 }
 
 // hash returns the hash to store: the ready one, or that of a password it asks for.
@@ -128,8 +127,7 @@ func typed(ctx context.Context, f *os.File, prompts io.Writer, prompt string) (s
 	fmt.Fprintln(prompts)
 	switch {
 	case errors.Is(err, errInterrupted):
-		term.Restore(int(f.Fd()), before) // what is typed shows again
-		return "", err
+		return "", errors.Join(err, term.Restore(int(f.Fd()), before)) // what is typed shows again
 	case errors.Is(err, io.EOF):
 		return "", errors.New("no password was entered")
 	case err != nil:

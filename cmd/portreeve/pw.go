@@ -50,8 +50,7 @@ func newPw(e *env) *cobra.Command {
 	shared.StringVarP(&opts.db, "db", "F", "", "user `database`")
 	shared.StringVarP(&opts.file, "passwd-file", "f", "", "refused: there is no text file here")
 	shared.BoolVarP(&opts.index, "mkdb", "m", false, "accepted and not needed: there is nothing to rebuild")
-	shared.MarkHidden("passwd-file")
-	shared.MarkHidden("mkdb")
+	hideFlags(shared, "passwd-file", "mkdb")
 	for _, cmd := range group.Commands() {
 		if strings.Contains(cmd.Use, " NAME") && cmd.Name() != "useradd" {
 			cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {

@@ -207,21 +207,16 @@ func listUsers(ctx context.Context, e *env, db userdb.DB, write func(*userdb.Use
 }
 
 func writeTabs(out *bufio.Writer, u *userdb.User) error {
-	for i, cell := range [...]string{u.Name, u.Home, u.Gecos} {
-		if i > 0 {
-			out.WriteByte('\t')
-		}
-		out.WriteString(visible(cell))
-	}
-	return out.WriteByte('\n')
+	_, err := out.WriteString(visible(u.Name) + "\t" + visible(u.Home) + "\t" + visible(u.Gecos) + "\n")
+	return err
 }
 
 // writeColumns writes a line no wider than the terminal; what is longer than
 // its column pushes the next to the right.
 func writeColumns(out *bufio.Writer, u *userdb.User, width int) error {
 	line := pad(visible(u.Name), 19) + " " + pad(visible(u.Home), 39) + " " + visible(u.Gecos)
-	out.WriteString(strings.TrimRight(clipped(line, width), " "))
-	return out.WriteByte('\n')
+	_, err := out.WriteString(strings.TrimRight(clipped(line, width), " ") + "\n")
+	return err
 }
 
 func pad(s string, width int) string {

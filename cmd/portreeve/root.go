@@ -40,7 +40,7 @@ who is connected, what they do, and how to make them leave.
 	root.SetOut(e.out)
 	root.SetErr(e.err)
 	root.SetFlagErrorFunc(nearestFlag)
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd.OutOrStdout(), cmd) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { _ = writeHelp(cmd.OutOrStdout(), cmd) })
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }
