@@ -103,7 +103,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' Makefile | while read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
 
 # The demo user's files belong to whoever owns this folder. Root is no FTP user,
-# so if it is root's they belong to nobody, whom root's server acts as then.
+# so if it is root's they belong to nobody, whom root's server acts as then; and
+# if nobody may not enter a folder above this one, they are in /var/tmp.
 define start_demo
 set -eu; \
 bind=127.0.0.1,2121; \
@@ -111,16 +112,29 @@ set -- $$(ls -nd .); uid=$$3 gid=$$4; \
 [ "$$uid" -ne 0 ] || uid=$$(id -u nobody); \
 [ "$$gid" -ne 0 ] || gid=$$(id -g nobody); \
 mkdir -p var/demo; \
-if [ "$$(id -u)" -eq 0 ]; then chown "$$(stat -c %u:%g .)" var; chown "$$uid:$$gid" var/demo; fi; \
+home='$(CURDIR)/var/demo' closed=''; \
+if [ "$$(id -u)" -eq 0 ]; then \
+	chown "$$3:$$4" var; \
+	above=$$home; \
+	while above=$${above%/*}; [ -n "$$above" ]; do \
+		set -- $$(ls -nd "$$above"); \
+		case $$3:$$1 in "$$uid":*|*:?????????[xt]*) ;; *) closed=$$above;; esac; \
+	done; \
+	chown "$$uid:$$gid" var/demo; \
+fi; \
 if ./portreeve pw show demo --db var/users.db >/dev/null 2>&1; then \
 	login='-u demo'; \
 	echo "User demo has the password that was printed when it was made; ./portreeve pw passwd demo --db var/users.db sets another."; \
 else \
+	if [ -n "$$closed" ]; then \
+		home=$$(mktemp -d /var/tmp/portreeve-demo.XXXXXX); \
+		chown "$$uid:$$gid" "$$home"; \
+	fi; \
 	password=$$(LC_ALL=C tr -dc 'a-km-z2-9' </dev/urandom | head -c 12); \
 	printf '%s\n%s\n' "$$password" "$$password" | \
-		./portreeve pw useradd demo -u "$$uid" -g "$$gid" -d "$(CURDIR)/var/demo" --db var/users.db >/dev/null; \
+		./portreeve pw useradd demo -u "$$uid" -g "$$gid" -d "$$home" --db var/users.db >/dev/null; \
 	login="-u demo:$$password"; \
-	echo "User demo, password $$password, files under var/demo. This is not shown again."; \
+	echo "User demo, password $$password, files under $$home. This is not shown again."; \
 fi; \
 echo; \
 echo "To try, in another terminal:"; \
