@@ -33,7 +33,7 @@ type tcp struct{}
 // (RFC 2577, section 8, on port stealing), and so that the kernel need not
 // search a range that is nearly full.
 func (tcp) listen(addr netip.Addr, ports config.PortRange) (net.Listener, error) {
-	lc := net.ListenConfig{}
+	lc := net.ListenConfig{KeepAlive: -1} // a transfer has its own time-out
 	lc.SetMultipathTCP(false)
 	size := ports.Size()
 	start := rand.IntN(size)
@@ -54,7 +54,7 @@ func (tcp) listen(addr netip.Addr, ports config.PortRange) (net.Listener, error)
 // section 4.1.2.12, demands, and from the port that local names if that is
 // permitted and free.
 func (tcp) dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error) {
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(local), Control: reuseAddress}
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(local), Control: reuseAddress, KeepAlive: -1}
 	d.SetMultipathTCP(false)
 	c, err := d.DialContext(ctx, "tcp", remote.String())
 	if local.Port() != 0 && (errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)) {

@@ -47,8 +47,12 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 		return say(501, "Password too long"), nil
 	}
 	account, err := s.authenticate(ctx, password)
-	if err != nil {
+	switch {
+	case errors.Is(err, auth.ErrUnknown), errors.Is(err, auth.ErrDenied), errors.Is(err, errAnonymousOnly):
 		return s.failed(ctx, err)
+	case err != nil: // nobody could say: it is not the client's failure
+		s.log.Error("checking a login", "user", s.name, "err", err)
+		return say(421, "Login is not possible now, try again later"), nil
 	}
 	if r, err := s.admit(&account); err != nil || r.code != 0 {
 		return r, err

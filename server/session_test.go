@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -176,6 +177,27 @@ func TestRefusalsLookAlike(t *testing.T) {
 				t.Errorf("%s: %q, %q", name, user, pass)
 			}
 			c.conn.Close()
+		}
+	})
+}
+
+// A login that nobody can judge is refused, and not held against the client.
+func TestUsersAreUnreadable(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		db := r.srv.Config().UserDB
+		if err := os.WriteFile(db, bytes.Repeat([]byte("garbage"), 10000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := r.dial(netip.AddrPort{})
+		c.want(220)
+		c.cmd(331, "USER alice")
+		if took := elapsed(func() { c.cmd(421, "PASS secret") }); took >= r.srv.Config().LoginDelay {
+			t.Errorf("it took %v", took)
+		}
+		c.gone()
+		if !strings.Contains(r.logs.String(), "level=ERROR msg=\"checking a login\"") {
+			t.Errorf("the log does not tell:\n%s", r.logs)
 		}
 	})
 }
