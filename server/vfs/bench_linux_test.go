@@ -24,6 +24,7 @@ func BenchmarkListRaw(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			buf := make([]byte, 32<<10)
+			defer cpuTime(b)()
 			for b.Loop() {
 				fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 				if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -340,6 +341,54 @@ type madeUpRoot struct {
 func (r *madeUpRoot) list(path string, in *Info) (lister, error) {
 	l := r.lister
 	return &l, nil
+}
+
+// An untypedLister is on a file system whose directories hold names alone.
+type untypedLister struct {
+	lister
+}
+
+func (l untypedLister) read(es *entries) (bool, error) {
+	all := entries{opt: es.opt}
+	more, err := l.lister.read(&all)
+	for _, e := range all.list {
+		es.add(string(all.bytes(e)), unknown)
+	}
+	return more, err
+}
+
+type untypedRoot struct{ root }
+
+func (r untypedRoot) list(path string, in *Info) (lister, error) {
+	l, err := r.root.list(path, in)
+	return untypedLister{l}, err
+}
+
+func TestListWithoutTypes(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.dir("/d")
+		w.dir("/d/sub")
+		w.file("/d/f", "x")
+		w.link("f", "/d/link")
+		w.must(syscall.Mkfifo(w.home+"/d/fifo", 0o666))
+		want := map[string]fs.FileMode{"sub": fs.ModeDir, "f": 0, "link": fs.ModeSymlink}
+		for _, untyped := range []bool{false, true} {
+			if untyped {
+				w.fs.root = untypedRoot{w.fs.root}
+			}
+			for _, names := range []bool{false, true} {
+				l, err := w.fs.List("/d", ListOptions{NamesOnly: names})
+				w.must(err)
+				got := map[string]fs.FileMode{}
+				for e := range l.Entries() {
+					got[e.Name] = e.Mode.Type()
+				}
+				if !maps.Equal(got, want) {
+					t.Errorf("untyped %t, names only %t: listed %v", untyped, names, got)
+				}
+			}
+		}
+	})
 }
 
 // TestListSortsUpToABound: and beyond it loses nothing.

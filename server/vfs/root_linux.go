@@ -135,8 +135,8 @@ func chmodFD(fd int, mode fs.FileMode) error {
 		bits |= specialBits(in.Mode)
 	}
 	err := again(func() error { return unix.Fchmodat(fd, "", bits, unix.AT_EMPTY_PATH) })
-	if err == unix.EOPNOTSUPP || err == unix.ENOSYS { // before Linux 6.6
-		err = unix.Chmod(procFD(fd), bits)
+	if err == unix.EOPNOTSUPP || err == unix.EPERM { // before Linux 6.6, or in a sandbox older than that
+		err = again(func() error { return unix.Chmod(procFD(fd), bits) })
 	}
 	return err
 }
@@ -154,7 +154,7 @@ func (r linuxRoot) chtimes(path string, mtime time.Time) error {
 	times := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}
 	err = again(func() error { return unix.UtimesNanoAt(fd, "", times, unix.AT_EMPTY_PATH) })
 	if err == unix.EINVAL || err == unix.ENOENT { // before Linux 5.8
-		err = unix.UtimesNanoAt(unix.AT_FDCWD, procFD(fd), times, 0)
+		err = again(func() error { return unix.UtimesNanoAt(unix.AT_FDCWD, procFD(fd), times, 0) })
 	}
 	return err
 }
