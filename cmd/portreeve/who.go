@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -88,18 +88,18 @@ func runWho(ctx context.Context, e *env, opts whoOptions) error {
 	if err != nil {
 		return daemonError(err)
 	}
-	out := bufio.NewWriterSize(e.out, 64<<10)
 	if opts.json {
-		out.Write(appendSessions(nil, infos, "\n"))
-		out.WriteByte('\n')
-		return out.Flush()
+		_, err := e.out.Write(append(appendSessions(nil, infos, "\n"), '\n'))
+		return err
 	}
 	var names map[netip.Addr]string
 	if !opts.numeric {
 		names = hostNames(ctx, infos, opts.lookup)
 	}
-	opts.format(out, whoRows(infos, names, time.Now()))
-	return out.Flush()
+	var out bytes.Buffer
+	opts.format(&out, whoRows(infos, names, time.Now()))
+	_, err = out.WriteTo(e.out)
+	return err
 }
 
 // watchSessions prints what there is at once and then every interval, until ctx

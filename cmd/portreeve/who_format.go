@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -20,7 +20,7 @@ import (
 // terminal or break a line.
 
 // A whoFormat prints rows.
-type whoFormat func(w *bufio.Writer, rows []whoRow)
+type whoFormat func(w *bytes.Buffer, rows []whoRow)
 
 // addWhoFormats adds a flag for each format; the last one given wins.
 func addWhoFormats(fs *pflag.FlagSet, format *whoFormat) {
@@ -145,7 +145,7 @@ func (r *whoRow) localAddr() string {
 
 // whoShell prints fields for cut and sed. A bar or backslash inside a field has
 // a backslash before it; a control character is an underscore.
-func whoShell(w *bufio.Writer, rows []whoRow) {
+func whoShell(w *bytes.Buffer, rows []whoRow) {
 	escape := strings.NewReplacer(`\`, `\\`, `|`, `\|`)
 	number := func(n int64, end byte) {
 		w.Write(append(strconv.AppendInt(w.AvailableBuffer(), n, 10), end))
@@ -153,8 +153,7 @@ func whoShell(w *bufio.Writer, rows []whoRow) {
 	for n := range rows {
 		r := &rows[n]
 		for _, field := range []string{r.id, r.account, r.seconds(), r.state, r.file, r.host, r.local.Addr().String()} {
-			escape.WriteString(w, withoutControls(field, '_'))
-			w.WriteByte('|')
+			w.WriteString(escape.Replace(withoutControls(field, '_')) + "|")
 		}
 		number(int64(r.local.Port()), '|')
 		number(r.current/1024, '|')
@@ -178,9 +177,9 @@ func withoutControls(s string, by rune) string {
 	}, s)
 }
 
-func whoTable(w *bufio.Writer, rows []whoRow) { writeWhoTable(w, rows, false) }
+func whoTable(w *bytes.Buffer, rows []whoRow) { writeWhoTable(w, rows, false) }
 
-func whoVerboseTable(w *bufio.Writer, rows []whoRow) { writeWhoTable(w, rows, true) }
+func whoVerboseTable(w *bytes.Buffer, rows []whoRow) { writeWhoTable(w, rows, true) }
 
 // The table's columns, with the widths that they have in pure-ftpwho. A longer
 // id, account, time or size widens its column; a longer file loses its head,
@@ -192,7 +191,7 @@ const whoVerboseHead = "     File/Remote IP/Size(Kb)/Local IP      "
 // whoWidths are those of the five cells, spaces included.
 type whoWidths [len(whoHeads)]int
 
-func writeWhoTable(w *bufio.Writer, rows []whoRow, verbose bool) {
+func writeWhoTable(w *bytes.Buffer, rows []whoRow, verbose bool) {
 	heads := whoHeads
 	if verbose {
 		heads[4] = whoVerboseHead
@@ -225,7 +224,7 @@ func writeWhoTable(w *bufio.Writer, rows []whoRow, verbose bool) {
 	w.WriteByte('\n')
 }
 
-func (ws *whoWidths) session(w *bufio.Writer, r *whoRow, verbose bool) {
+func (ws *whoWidths) session(w *bytes.Buffer, r *whoRow, verbose bool) {
 	const ditto0, ditto1 = "  ''  ", "    ''   "
 	ws.row(w, [...]string{flushRight(r.id, ws[0]-1) + " ", " " + r.account, " " + r.clock() + " ",
 		" " + r.state + " ", " " + tail(r.file, ws[4]-1)})
@@ -264,7 +263,7 @@ func (ws *whoWidths) frame() string {
 	return b.String() + "+\n"
 }
 
-func (ws *whoWidths) row(w *bufio.Writer, texts [len(whoHeads)]string) {
+func (ws *whoWidths) row(w *bytes.Buffer, texts [len(whoHeads)]string) {
 	for n, text := range texts {
 		w.WriteByte('|')
 		w.WriteString(text)

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/netip"
 	"os"
@@ -74,9 +74,7 @@ var whoFormats = map[string]whoFormat{
 
 func render(format whoFormat, infos []session.Info, names map[netip.Addr]string) string {
 	var b bytes.Buffer
-	w := bufio.NewWriter(&b)
-	format(w, whoRows(infos, names, whoNow))
-	w.Flush()
+	format(&b, whoRows(infos, names, whoNow))
 	return b.String()
 }
 
@@ -131,7 +129,7 @@ func checkWho(t *testing.T, name, text string) {
 	case "xml", "plist":
 		d := xml.NewDecoder(strings.NewReader(text))
 		for {
-			if _, err := d.Token(); err == io.EOF {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Errorf("%s: %v in\n%s", name, err, text)
@@ -253,9 +251,7 @@ func BenchmarkWho10000(b *testing.B) {
 	for name, format := range whoFormats {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				w := bufio.NewWriter(io.Discard)
-				format(w, whoRows(infos, nil, whoNow))
-				w.Flush()
+				format(new(bytes.Buffer), whoRows(infos, nil, whoNow))
 			}
 		})
 	}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -43,7 +43,7 @@ func (r *whoRow) facts() (all, transfer []whoFact) {
 	return all, transfer
 }
 
-func whoXML(w *bufio.Writer, rows []whoRow) {
+func whoXML(w *bytes.Buffer, rows []whoRow) {
 	w.WriteString(xmlHead + "<status>\n")
 	for n := range rows {
 		w.WriteString("  <client")
@@ -56,7 +56,7 @@ func whoXML(w *bufio.Writer, rows []whoRow) {
 	w.WriteString("</status>\n")
 }
 
-func whoPlist(w *bufio.Writer, rows []whoRow) {
+func whoPlist(w *bytes.Buffer, rows []whoRow) {
 	w.WriteString(xmlHead +
 		`<!DOCTYPE plist PUBLIC "-//Apple Computer//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">` + "\n" +
 		"<plist version=\"1.0\">\n<dict>\n\t<key>user-info</key>\n\t<array>\n")
@@ -77,13 +77,13 @@ func whoPlist(w *bufio.Writer, rows []whoRow) {
 const cgiHead = "Content-Type: text/html; charset=utf-8\r\n\r\n"
 
 // whoCGI is what -c prints.
-func whoCGI(w *bufio.Writer, rows []whoRow) {
+func whoCGI(w *bytes.Buffer, rows []whoRow) {
 	w.WriteString(cgiHead)
 	whoPart(w, rows)
 }
 
 // whoCGIPage is what a web server gets that runs us with no option.
-func whoCGIPage(w *bufio.Writer, rows []whoRow) {
+func whoCGIPage(w *bytes.Buffer, rows []whoRow) {
 	w.WriteString(cgiHead)
 	whoPage(w, rows)
 }
@@ -105,14 +105,14 @@ tbody tr:nth-child(even) { background: #8881; }
 <h1>FTP server status</h1>
 `
 
-func whoPage(w *bufio.Writer, rows []whoRow) {
+func whoPage(w *bytes.Buffer, rows []whoRow) {
 	w.WriteString(pageHead)
 	whoPart(w, rows)
 	w.WriteString("</body>\n</html>\n")
 }
 
 // whoPart is the table alone, under the name that style sheets know it by.
-func whoPart(w *bufio.Writer, rows []whoRow) {
+func whoPart(w *bytes.Buffer, rows []whoRow) {
 	w.WriteString("<div id=\"ftp-status\">\n <table>\n  <thead>\n   <tr>\n")
 	for _, head := range []string{"PID", "Account", "Time", "State", "File name", "Remote host", "Kbytes", "Local host"} {
 		fmt.Fprintf(w, "    <th scope=\"col\">%s</th>\n", head)

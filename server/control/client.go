@@ -96,8 +96,8 @@ func (c *Client) ask(ctx context.Context, method, path string, body any, read fu
 	if err := read(resp.Body); err != nil {
 		return fmt.Errorf("read the answer of the daemon at %s: %w", c.Socket, err)
 	}
-	io.Copy(io.Discard, resp.Body) // to its end, so that the connection serves again
-	return nil
+	_, err = io.Copy(io.Discard, resp.Body) // to its end, so that the connection serves again
+	return err
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {

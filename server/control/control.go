@@ -247,11 +247,10 @@ func writeError(w http.ResponseWriter, err error) {
 	writeJSON(w, f.status, errorBody{f.text, f.complaints})
 }
 
-func writeJSON(w http.ResponseWriter, status int, body any) error {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // a peer that went away is no matter of ours
-	return nil
+	_ = json.NewEncoder(w).Encode(body) // a peer that went away is no matter of ours
 }
 
 // readJSON reads a body that may be left out, into a pointer to a struct.
@@ -259,7 +258,7 @@ func readJSON(r *http.Request, into any) error {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	if err == nil && d.More() {

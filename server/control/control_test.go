@@ -220,7 +220,7 @@ func TestKick(t *testing.T) {
 	if err := c.Kick(t.Context(), ids[0], "back at nine, \"sorry\" ü"); err != nil {
 		t.Fatal(err)
 	}
-	if want := (session.Kicked{Message: "back at nine, \"sorry\" ü"}); d.reason(ids[0]) != want {
+	if want := (session.Kicked{Message: "back at nine, \"sorry\" ü"}); !errors.Is(d.reason(ids[0]), want) {
 		t.Errorf("reason is %v, want %v", d.reason(ids[0]), want)
 	}
 	if err := c.Kick(t.Context(), 999, ""); !errors.Is(err, session.ErrNoSession) {
@@ -237,7 +237,7 @@ func TestKick(t *testing.T) {
 		t.Errorf("KickAll of joe = %v, %v, want %v", got, err, ids[2:4])
 	}
 	for _, id := range ids[2:4] {
-		if want := (session.Kicked{Message: "bye"}); d.reason(id) != want {
+		if want := (session.Kicked{Message: "bye"}); !errors.Is(d.reason(id), want) {
 			t.Errorf("reason of %v is %v, want %v", id, d.reason(id), want)
 		}
 	}
@@ -366,21 +366,21 @@ func TestRequests(t *testing.T) {
 		{"DELETE", fmt.Sprintf("/v1/sessions/%v", ids[4]), "", `{"message":"bye"}`, 200, `{"sessions":[5]}`},
 	} {
 		name := fmt.Sprintf("%s %.40s %.20s", test.method, test.target, test.header)
-		resp, body := d.raw(t, test.method, test.target, test.header, test.body)
-		if resp.StatusCode != test.code || !strings.Contains(body, test.text) {
-			t.Errorf("%s: %d %s, want %d with %s", name, resp.StatusCode, body, test.code, test.text)
+		got := d.raw(t, test.method, test.target, test.header, test.body)
+		if got.code != test.code || !strings.Contains(got.body, test.text) {
+			t.Errorf("%s: %d %s, want %d with %s", name, got.code, got.body, test.code, test.text)
 		}
-		if v := resp.Header.Get(versionHeader); v != "1.2.3" {
+		if v := got.header.Get(versionHeader); v != "1.2.3" {
 			t.Errorf("%s: version header %q", name, v)
 		}
-		if test.method != "HEAD" && !json.Valid([]byte(body)) {
-			t.Errorf("%s: body is not JSON: %s", name, body)
+		if test.method != "HEAD" && !json.Valid([]byte(got.body)) {
+			t.Errorf("%s: body is not JSON: %s", name, got.body)
 		}
-		if allow := resp.Header.Get("Allow"); (allow != "") != (resp.StatusCode == 405) {
+		if allow := got.header.Get("Allow"); (allow != "") != (got.code == 405) {
 			t.Errorf("%s: Allow is %q", name, allow)
 		}
 	}
-	if got, want := d.reason(ids[1]), (session.Kicked{Message: "so long"}); got != want {
+	if got, want := d.reason(ids[1]), (session.Kicked{Message: "so long"}); !errors.Is(got, want) {
 		t.Errorf("ann left for %v, want %v", got, want)
 	}
 	for n, id := range []session.ID{ids[0], ids[2], ids[3]} {
@@ -390,8 +390,15 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// An answer is a response that was read and closed.
+type answer struct {
+	code   int
+	header http.Header
+	body   string
+}
+
 // raw sends a request by hand, as curl would, with one header more.
-func (d *daemon) raw(t *testing.T, method, target, header, body string) (*http.Response, string) {
+func (d *daemon) raw(t *testing.T, method, target, header, body string) answer {
 	t.Helper()
 	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return net.Dial("unix", d.socket)
@@ -415,7 +422,7 @@ func (d *daemon) raw(t *testing.T, method, target, header, body string) (*http.R
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, target, err)
 	}
-	return resp, strings.TrimSpace(string(text))
+	return answer{resp.StatusCode, resp.Header, strings.TrimSpace(string(text))}
 }
 
 func TestChangesAreLogged(t *testing.T) {
@@ -485,7 +492,7 @@ func TestLongList(t *testing.T) {
 		t.Error("not ordered by ID")
 	}
 	// Others read the list as plain JSON.
-	_, body := d.raw(t, "GET", "/v1/sessions", "", "")
+	body := d.raw(t, "GET", "/v1/sessions", "", "").body
 	var plain []session.Info
 	if err := json.Unmarshal([]byte(body), &plain); err != nil || len(plain) != 3000 {
 		t.Errorf("as JSON: %d sessions, %v", len(plain), err)

@@ -50,7 +50,8 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 	st.NotInEffect = append([]string{}, st.NotInEffect...)
 	st.Limits, st.Totals = s.Sessions.Limits(), s.Sessions.Totals()
 	st.Goroutines, st.Memory = runtime.NumGoroutine(), memory()
-	return writeJSON(w, http.StatusOK, st)
+	writeJSON(w, http.StatusOK, st)
+	return nil
 }
 
 // memory asks for what the runtime has mapped and not given back. Unlike
@@ -87,7 +88,8 @@ func (s *Server) postReload(w http.ResponseWriter, r *http.Request) error {
 	}
 	done.Changed = append([]string{}, done.Changed...)
 	done.Restart = append([]string{}, done.Restart...)
-	return writeJSON(w, http.StatusOK, done)
+	writeJSON(w, http.StatusOK, done)
+	return nil
 }
 
 // complaints takes joined errors apart, a line each.

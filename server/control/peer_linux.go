@@ -16,11 +16,8 @@ func credentials(fd int) (Peer, error) {
 		return Peer{}, err
 	}
 	p := Peer{UID: int(cred.Uid), Groups: []int{int(cred.Gid)}, PID: int(cred.Pid)}
-	groups, err := peerGroups(fd)
-	if err != nil {
-		// Before Linux 4.13 there is no such option; the effective group must do.
-		return p, nil
-	}
+	// Before Linux 4.13 there is no such option; the effective group must do then.
+	groups, _ := peerGroups(fd)
 	for _, gid := range groups {
 		if !slices.Contains(p.Groups, int(gid)) {
 			p.Groups = append(p.Groups, int(gid))

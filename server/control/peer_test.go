@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,7 +74,9 @@ func visitAs(c *Client) (v visit) {
 // TestMain lets the test binary be the client that another user runs.
 func TestMain(m *testing.M) {
 	if socket := os.Getenv("VISIT_SOCKET"); socket != "" {
-		json.NewEncoder(os.Stdout).Encode(visitAs(&Client{Socket: socket}))
+		if json.NewEncoder(os.Stdout).Encode(visitAs(&Client{Socket: socket})) != nil {
+			os.Exit(1)
+		}
 		return
 	}
 	os.Exit(m.Run())
@@ -165,7 +168,11 @@ func TestOwnCredentials(t *testing.T) {
 		}
 		done <- err
 	}()
-	go (&Client{Socket: l.Addr().String()}).Status(t.Context())
+	us, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer us.Close()
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}

@@ -94,6 +94,12 @@ func (p *pipes) dial() net.Conn {
 	return here
 }
 
+// say sends text and reports whether the other end still listens.
+func say(c net.Conn, text string) bool {
+	_, err := io.WriteString(c, text)
+	return err == nil
+}
+
 // TestSlowPeers are cut off; nobody holds a connection for nothing.
 func TestSlowPeers(t *testing.T) {
 	for _, test := range []struct {
@@ -102,25 +108,19 @@ func TestSlowPeers(t *testing.T) {
 		most time.Duration
 	}{
 		{"says nothing", func(net.Conn) {}, readTime},
-		{"stops in the header", func(c net.Conn) { io.WriteString(c, "GET /v1/status HTTP/1.1\r\nHost:") }, readTime},
+		{"stops in the header", func(c net.Conn) { say(c, "GET /v1/status HTTP/1.1\r\nHost:") }, readTime},
 		{"drips", func(c net.Conn) {
-			for {
-				if _, err := io.WriteString(c, "G"); err != nil {
-					return
-				}
+			for say(c, "G") {
 				time.Sleep(time.Second)
 			}
 		}, readTime},
 		{"never ends its header", func(c net.Conn) {
-			io.WriteString(c, "GET /v1/status HTTP/1.1\r\nHost: localhost\r\n")
-			for {
-				if _, err := io.WriteString(c, "X: "+strings.Repeat("x", 1000)+"\r\n"); err != nil {
-					return
-				}
+			say(c, "GET /v1/status HTTP/1.1\r\nHost: localhost\r\n")
+			for say(c, "X: "+strings.Repeat("x", 1000)+"\r\n") {
 			}
 		}, 0},
 		{"asks and stays", func(c net.Conn) {
-			io.WriteString(c, "GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			say(c, "GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		}, keepTime},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -158,11 +158,12 @@ func TestPeerUnknown(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- (&Server{Sessions: session.New(session.Limits{})}).Serve(ctx, l) }()
 		conn := l.dial()
-		go io.WriteString(conn, "GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		go say(conn, "GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil || resp.StatusCode != http.StatusForbidden {
-			t.Errorf("answer %v, %v, want 403", resp, err)
+			t.Fatalf("answer %v, %v, want 403", resp, err)
 		}
+		resp.Body.Close()
 		conn.Close()
 		stop()
 		if err := <-ended; err != nil {
@@ -201,7 +202,7 @@ func TestStuckPeerDoesNotHoldUpTheEnd(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- (&Server{Sessions: session.New(session.Limits{})}).Serve(ctx, l) }()
 		conn := l.dial()
-		io.WriteString(conn, "GET /v1/sta")
+		say(conn, "GET /v1/sta")
 		began := time.Now()
 		stop()
 		if err := <-ended; err != nil {
@@ -236,8 +237,8 @@ func TestLimit(t *testing.T) {
 		go accept()
 		synctest.Wait()
 		select {
-		case <-third:
-			t.Error("accepted one too many")
+		case err := <-third:
+			t.Errorf("accepted one too many: %v", err)
 		default:
 		}
 		first.Close()
@@ -269,8 +270,10 @@ func answering(t *testing.T, answer string) string {
 			if err != nil {
 				return
 			}
-			http.ReadRequest(bufio.NewReader(conn))
-			io.WriteString(conn, answer)
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+				t.Error(err)
+			}
+			say(conn, answer)
 			conn.Close()
 		}
 	}()

@@ -118,7 +118,7 @@ func (s *Server) getSessions(w http.ResponseWriter, r *http.Request) error {
 func writeSessions(w http.ResponseWriter, infos []session.Info) {
 	w.Header().Set("Content-Type", "application/json")
 	out := bufio.NewWriterSize(w, 64<<10)
-	defer out.Flush()
+	defer func() { _ = out.Flush() }() // as in writeJSON
 	var line []byte
 	for i := range infos {
 		line = append(line[:0], "[,"[min(i, 1)])
@@ -127,10 +127,11 @@ func writeSessions(w http.ResponseWriter, infos []session.Info) {
 			return // the client has gone
 		}
 	}
+	end := "]\n"
 	if len(infos) == 0 {
-		out.WriteByte('[')
+		end = "[]\n"
 	}
-	out.WriteString("]\n")
+	_, _ = out.WriteString(end)
 }
 
 // Sessions lists who is connected and fits the filter, ordered by ID.
@@ -178,7 +179,8 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return noSession(id)
 	}
-	return writeJSON(w, http.StatusOK, info)
+	writeJSON(w, http.StatusOK, info)
+	return nil
 }
 
 // Session asks for one session; session.ErrNoSession if it is gone.
@@ -212,7 +214,8 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 	if !s.Sessions.Kick(id, reason) {
 		return noSession(id)
 	}
-	return writeJSON(w, http.StatusOK, Ended{[]session.ID{id}})
+	writeJSON(w, http.StatusOK, Ended{[]session.ID{id}})
+	return nil
 }
 
 // Kick ends a session; its client is told the message, which may be empty.
@@ -245,7 +248,8 @@ func (s *Server) deleteSessions(w http.ResponseWriter, r *http.Request) error {
 			ended.Sessions = append(ended.Sessions, info.ID)
 		}
 	}
-	return writeJSON(w, http.StatusOK, ended)
+	writeJSON(w, http.StatusOK, ended)
+	return nil
 }
 
 // KickAll ends the sessions that a filter chooses, which must not be empty, and
@@ -269,7 +273,8 @@ func (s *Server) postAbort(w http.ResponseWriter, r *http.Request) error {
 		}
 		return fail(http.StatusConflict, "session %v has no transfer", id)
 	}
-	return writeJSON(w, http.StatusOK, Ended{[]session.ID{id}})
+	writeJSON(w, http.StatusOK, Ended{[]session.ID{id}})
+	return nil
 }
 
 // Abort ends the transfer of a session and keeps the session; ErrNoTransfer if

@@ -60,7 +60,7 @@ func quoteFrom(b []byte, start int) []byte {
 	var quoted bytes.Buffer
 	enc := json.NewEncoder(&quoted)
 	enc.SetEscapeHTML(false)
-	enc.Encode(string(b[start+1:])) // of a string it cannot fail
+	_ = enc.Encode(string(b[start+1:])) // of a string it cannot fail
 	return append(b[:start], bytes.TrimSuffix(quoted.Bytes(), []byte("\n"))...)
 }
 
