@@ -125,6 +125,15 @@ func TestListTimes(t *testing.T) {
 	}
 }
 
+func TestStampIsTimesOwn(t *testing.T) {
+	for _, at := range []time.Time{{}, time.Unix(0, 0), time.Unix(1795354500, 5), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+		time.Date(12345, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2020, 2, 29, 12, 0, 0, 0, time.FixedZone("", 3600))} {
+		if got, want := formatTime(at), at.UTC().Format(stamp); got != want {
+			t.Errorf("%s is written %s, want %s", at, got, want)
+		}
+	}
+}
+
 // T206 to T208, T211: columns of unusual entries.
 func TestLongLine(t *testing.T) {
 	at := time.Date(2001, 2, 3, 0, 0, 0, 0, time.UTC)

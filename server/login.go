@@ -192,8 +192,3 @@ func printable(text string, most int) string {
 		return r
 	}, strings.ToValidUTF8(text, "?"))
 }
-
-// stamp is how FTP writes times: 14 digits of UTC (RFC 3659, section 2.3).
-const stamp = "20060102150405"
-
-func formatTime(t time.Time) string { return t.UTC().Format(stamp) }

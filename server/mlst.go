@@ -27,7 +27,7 @@ var facts = []fact{
 		}
 		return strconv.AppendInt(b, i.Size, 10)
 	}},
-	{"modify", func(b []byte, _ *mls, i *vfs.Info) []byte { return i.ModTime.UTC().AppendFormat(b, stamp) }},
+	{"modify", func(b []byte, _ *mls, i *vfs.Info) []byte { return appendStamp(b, i.ModTime) }},
 	{"perm", appendPerm},
 	{"unique", func(b []byte, _ *mls, i *vfs.Info) []byte { return appendUnique(b, i) }},
 	{"UNIX.mode", func(b []byte, _ *mls, i *vfs.Info) []byte {

@@ -108,6 +108,25 @@ func (s *session) cmdRNTO(_ context.Context, arg string) (reply, error) {
 	return say(250, "File renamed"), nil
 }
 
+// stamp is how FTP writes times: 14 digits of UTC (RFC 3659, section 2.3).
+const stamp = "20060102150405"
+
+// appendStamp is time.AppendFormat of stamp, for listings, where that shows.
+func appendStamp(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(b, stamp)
+	}
+	hour, minute, second := t.Clock()
+	for _, n := range [...]int{year / 100, year % 100, int(month), day, hour, minute, second} {
+		b = append(b, byte('0'+n/10), byte('0'+n%10))
+	}
+	return b
+}
+
+func formatTime(t time.Time) string { return string(appendStamp(nil, t)) }
+
 // cmdMDTM tells a file's time in UTC (RFC 3659, section 3).
 func (s *session) cmdMDTM(_ context.Context, arg string) (reply, error) {
 	i, err := s.fs.Stat(s.path(arg))

@@ -37,7 +37,8 @@ func goBackground(e *env) error {
 	}
 	defer complaints.Close()
 	defer os.Remove(complaints.Name())
-	cmd := exec.Command(program, os.Args[1:]...)
+	cmd := exec.Command(program)
+	cmd.Args = os.Args // also the name that the program was called by
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", readyVariable, readyFD))
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.Stderr = complaints // until it is ready; then it lets go

@@ -89,6 +89,14 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	if d.listens, err = server.Listen(ctx, cfg); err != nil {
 		return bindHint(err)
 	}
+	// The file with the process id is written last and removed last: whoever
+	// waits for it finds a daemon that answers, or one that is gone.
+	wrote := false
+	defer func() {
+		if wrote {
+			os.Remove(cfg.PIDFile)
+		}
+	}()
 	stop, err := d.openControl(ctx, cfg)
 	if err != nil {
 		return err
@@ -98,7 +106,7 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 		if err := os.WriteFile(cfg.PIDFile, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
 			return fmt.Errorf("writing the process id: %w", err)
 		}
-		defer os.Remove(cfg.PIDFile)
+		wrote = true
 	}
 	d.greet(cfg)
 	tellReady()
