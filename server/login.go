@@ -50,6 +50,8 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	switch {
 	case errors.Is(err, auth.ErrUnknown), errors.Is(err, auth.ErrDenied), errors.Is(err, errAnonymousOnly):
 		return s.failed(ctx, err)
+	case ctx.Err() != nil: // the session is over; its loop says why
+		return reply{}, nil
 	case err != nil: // nobody could say: it is not the client's failure
 		s.log.Error("checking a login", "user", s.name, "err", err)
 		return say(421, "Login is not possible now, try again later"), nil

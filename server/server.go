@@ -167,7 +167,7 @@ func (s *Server) handle(conn net.Conn) {
 	defer s.exit(c)
 	why := c.serve(ctx)
 	info := entry.Info()
-	c.log.Info("disconnected", "user", info.User, "why", why, "took", time.Since(now).Round(time.Millisecond),
+	c.log.Info("disconnected", "why", why, "took", time.Since(now).Round(time.Millisecond),
 		"up", info.TotalUp, "down", info.TotalDown)
 	if !c.deaf {
 		farewell(conn)

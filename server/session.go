@@ -175,9 +175,8 @@ func (s *session) attend(ctx context.Context) (end error) {
 			s.finish(r)
 			return cmp.Or(end, s.hush(lines))
 		case <-soon.C:
-			s.conn.SetReadDeadline(time.Time{})
 			lines = make(chan line, 1)
-			go s.read(lines)
+			s.read(lines)
 		case l := <-lines:
 			if err := s.received(ctx, l); err != nil {
 				end = cmp.Or(end, err)
@@ -186,7 +185,7 @@ func (s *session) attend(ctx context.Context) (end error) {
 			if s.deaf {
 				lines = nil
 			} else {
-				go s.read(lines)
+				s.read(lines)
 			}
 		case <-drain:
 			drain = nil
@@ -198,11 +197,15 @@ func (s *session) attend(ctx context.Context) (end error) {
 	}
 }
 
-// read is the reader: one line while a file moves.
+// read starts the reader, for one line. It waits for as long as the file moves;
+// a wake that came before was for this loop, which has its own ways to know.
 func (s *session) read(lines chan<- line) {
-	var l line
-	l.text, l.answer, l.err = s.in.read()
-	lines <- l
+	s.conn.SetReadDeadline(time.Time{})
+	go func() {
+		var l line
+		l.text, l.answer, l.err = s.in.read()
+		lines <- l
+	}()
 }
 
 // hush calls the reader back, if there is one, and keeps what it found.
@@ -216,8 +219,14 @@ func (s *session) hush(lines <-chan line) error {
 		return err
 	}
 	s.write(l.answer)
-	s.queue = append(s.queue, l)
+	s.keep(l)
 	return nil
+}
+
+// keep has a line wait for the end of a transfer.
+func (s *session) keep(l line) {
+	s.queue = append(s.queue, l)
+	s.waits += len(l.text)
 }
 
 // broken tells whether a line is none, since the connection is lost or no FTP is
@@ -253,8 +262,7 @@ func (s *session) received(ctx context.Context, l line) error {
 			s.cut(errAborted)
 		}
 	}
-	s.queue = append(s.queue, l)
-	s.waits += len(l.text)
+	s.keep(l)
 	if len(s.queue) > queueLines || s.waits > queueBytes {
 		s.queue, s.deaf = nil, true
 		s.cut(errQueue)
