@@ -57,7 +57,7 @@ var (
 	byName   map[string]*command
 )
 
-func init() {
+func init() { //nolint:funlen // a table is as long as what it lists
 	commands = []command{
 		{name: "ABOR", arg: noArg, need: ends, rfc: "959 4.1.3", run: (*session).cmdABOR,
 			help: "- end the transfer"},
@@ -276,7 +276,8 @@ func isVerb(word string) bool {
 	for i := range len(word) {
 		c := word[i] | 0x20
 		letter := 'a' <= c && c <= 'z'
-		if !letter && (i == 0 || !('0' <= word[i] && word[i] <= '9' || word[i] == '@')) {
+		other := '0' <= word[i] && word[i] <= '9' || word[i] == '@'
+		if !letter && (i == 0 || !other) {
 			return false
 		}
 	}

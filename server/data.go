@@ -141,7 +141,7 @@ func (a *active) close() {}
 func (a *active) open(ctx context.Context) (net.Conn, error) {
 	c, err := a.net.dial(ctx, a.local, a.remote)
 	if err != nil {
-		if ctx.Err() != nil && context.Cause(ctx) != context.DeadlineExceeded {
+		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			return nil, context.Cause(ctx)
 		}
 		return nil, fmt.Errorf("%w: %w", errNoData, err)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -84,7 +85,7 @@ func skipASCII(file *os.File, src io.Reader, offset, size int64) error {
 	if size > maxASCIIScan {
 		return vfs.ErrOffset
 	}
-	if _, err := io.CopyN(io.Discard, src, offset); err == io.EOF {
+	if _, err := io.CopyN(io.Discard, src, offset); errors.Is(err, io.EOF) {
 		return vfs.ErrOffset
 	} else if err != nil {
 		return err
@@ -140,7 +141,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		return reply{}, err
 	}
 	t := &transfer{verb: verb, kind: registry.Uploading, path: up.Name(), offset: up.Offset(), size: -1,
-		rate: s.rates().Up, undo: func() { up.Discard() }}
+		rate: s.rates().Up, undo: func() { _ = up.Discard() }}
 	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), up.Name())
 	if how.Unique { // RFC 1123, section 4.1.2.9, has the words
 		_, name := splitPath(up.Name())
@@ -151,7 +152,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		receive = (*flow).receiveASCII
 	}
 	t.work = func(f *flow) (reply, error) {
-		defer up.Discard() // does nothing after Commit
+		defer func() { _ = up.Discard() }() // does nothing after Commit
 		if err := up.Begin(); err != nil {
 			return reply{}, err
 		}

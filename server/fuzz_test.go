@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -189,7 +190,7 @@ func readLines(data []byte, piece int) (lines []string) {
 	l := newLineReader(&pieces{data: data, size: piece}, 1024)
 	for {
 		text, answer, err := l.read()
-		if err != nil && err != errLineLong && err != errNUL {
+		if err != nil && !errors.Is(err, errLineLong) && !errors.Is(err, errNUL) {
 			return append(lines, err.Error())
 		}
 		lines = append(lines, fmt.Sprintf("%q %x %v", text, answer, err))

@@ -43,9 +43,6 @@ func newLineReader(c net.Conn, limit int) *lineReader {
 	return &lineReader{conn: c, limit: limit}
 }
 
-// buffered tells whether the client has sent bytes that were not asked for.
-func (l *lineReader) buffered() bool { return l.w > l.r }
-
 // read returns the next line without its end, and what must be answered to
 // Telnet offers in it. The error is errLineLong, errFlood, errNUL or the
 // connection's own.

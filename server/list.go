@@ -470,7 +470,7 @@ func (s *session) statPath(l *ls, path string) (reply, error) {
 	if err == nil {
 		err = l.flush()
 	}
-	if err != nil && err != errStatFull {
+	if err != nil && !errors.Is(err, errStatFull) {
 		return reply{}, err
 	}
 	return r, nil

@@ -88,7 +88,7 @@ func (s *session) failed(ctx context.Context, why error) (reply, error) {
 		case <-ctx.Done():
 		}
 	}()
-	pause(ctx, s.srv.Auth.Delay(s.peer.Addr()))
+	_ = pause(ctx, s.srv.Auth.Delay(s.peer.Addr()))
 	s.name = ""
 	if s.failures >= s.cfg.MaxLoginFailures {
 		return say(421, "Too many failed logins"), nil

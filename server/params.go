@@ -111,7 +111,7 @@ func (s *session) cmdFEAT(context.Context, string) (reply, error) {
 	return r, nil
 }
 
-func (s *session) cmdHELP(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdHELP(ctx context.Context, arg string) (reply, error) {
 	arg = strings.ToUpper(arg)
 	if arg == "" {
 		return listOf("Commands:", func(c *command) (string, bool) {
@@ -119,7 +119,7 @@ func (s *session) cmdHELP(_ context.Context, arg string) (reply, error) {
 		}), nil
 	}
 	if arg == "SITE" {
-		return s.siteHELP(nil, "")
+		return s.siteHELP(ctx, "")
 	}
 	if c := byName[arg]; c != nil {
 		return sayf(214, "%s %s", arg, c.help), nil

@@ -44,13 +44,6 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.cause }
 
-// refuse makes an error of a reply.
-func refuse(code int, text string) error { return &failure{reply: say(code, text)} }
-
-func refusef(code int, format string, args ...any) error {
-	return &failure{reply: sayf(code, format, args...)}
-}
-
 // Why a transfer ended before its end.
 var (
 	errAborted  = errors.New("aborted by the client")

@@ -195,15 +195,15 @@ const closingTime = 15 * time.Second
 func (s *Server) turnAway(conn net.Conn, err error) {
 	r := say(421, "Too many connections")
 	if l, ok := errors.AsType[*registry.LimitError](err); ok {
-		switch l.Err {
-		case registry.ErrFull:
+		switch {
+		case errors.Is(l, registry.ErrFull):
 			r.text = fmt.Sprintf("%d users (the maximum) are already connected, try again later", l.Max)
-		case registry.ErrHostFull:
+		case errors.Is(l, registry.ErrHostFull):
 			r.text = fmt.Sprintf("Too many connections (%d) from this address", l.Max)
 		}
 	}
 	conn.SetWriteDeadline(time.Now().Add(lingerTime))
-	conn.Write(r.append(nil))
+	_, _ = conn.Write(r.append(nil)) // it goes either way
 }
 
 // farewell closes our side first and lets the client close its own, so that no

@@ -108,8 +108,7 @@ type client struct {
 	rig  *rig
 	conn net.Conn
 	in   *bufio.Reader
-	port uint16 // of the last PASV or EPSV
-	data net.Conn
+	port uint16        // of the last PASV or EPSV
 	done chan struct{} // the session is over
 }
 
@@ -280,7 +279,7 @@ func (r *rig) exists(name string) bool {
 type memory struct {
 	mu        sync.Mutex
 	listeners map[netip.AddrPort]*pipeListener
-	dialled   []netip.AddrPort // where active connections came from
+	dialed    []netip.AddrPort // where active connections came from
 }
 
 func newMemory() *memory { return &memory{listeners: make(map[netip.AddrPort]*pipeListener)} }
@@ -323,7 +322,7 @@ func (m *memory) connect(from, to netip.AddrPort) (net.Conn, error) {
 
 func (m *memory) dial(_ context.Context, local, remote netip.AddrPort) (net.Conn, error) {
 	m.mu.Lock()
-	m.dialled = append(m.dialled, local)
+	m.dialed = append(m.dialed, local)
 	m.mu.Unlock()
 	c, err := m.connect(local, remote)
 	if err != nil {

@@ -321,7 +321,7 @@ func TestActive(t *testing.T) {
 			}
 			c.want(226)
 		}
-		for _, from := range r.net.dialled {
+		for _, from := range r.net.dialed {
 			if from != netip.AddrPortFrom(serverAddr.Addr(), 20) {
 				t.Errorf("the connection came from %s", from)
 			}

@@ -104,16 +104,16 @@ func (f *flow) count(n int64) error {
 	return f.throttle.wait(f.ctx, n)
 }
 
-// stalled tells an error of a step in which nothing moved. A step in which
-// something moved was only slow.
-func stalled(err error, n int64) (error, bool) {
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return err, false
+// stalled judges the error of a step in which n bytes moved. A step that ran out
+// of time and moved something was only slow, and is no error.
+func stalled(err error, n int64) error {
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case n > 0:
+		return nil
 	}
-	if n > 0 {
-		return nil, true
-	}
-	return errStalled, false
+	return errStalled
 }
 
 // sendFile sends size bytes of file from where it stands. Both keep their
@@ -128,13 +128,11 @@ func (f *flow) sendFile(file *os.File, size int64) error {
 		if cerr := f.count(n); cerr != nil {
 			return cerr
 		}
-		if err == io.EOF && left > 0 {
-			return errShrunk
+		if errors.Is(err, io.EOF) {
+			return errShrunk // CopyN has moved less than it should
 		}
-		if err != nil && err != io.EOF {
-			if err, slow := stalled(err, n); err != nil || !slow {
-				return err
-			}
+		if err := stalled(err, n); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -152,13 +150,11 @@ func (f *flow) receiveFile(file *os.File) error {
 		if cerr := f.count(n); cerr != nil {
 			return cerr
 		}
-		switch {
-		case err != nil:
-			if err, slow := stalled(err, n); err != nil || !slow {
-				return err
-			}
-		case n < step:
+		if err == nil && n < step {
 			return nil
+		}
+		if err := stalled(err, n); err != nil {
+			return err
 		}
 	}
 }
@@ -174,7 +170,7 @@ func (f *flow) send(src io.Reader) error {
 				return err
 			}
 		}
-		if rerr == io.EOF {
+		if errors.Is(rerr, io.EOF) {
 			return nil
 		}
 		if rerr != nil {
@@ -194,10 +190,8 @@ func (f *flow) write(p []byte) error {
 		if cerr := f.count(int64(n)); cerr != nil {
 			return cerr
 		}
-		if err != nil {
-			if err, slow := stalled(err, int64(n)); err != nil || !slow {
-				return err
-			}
+		if err := stalled(err, int64(n)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -215,7 +209,8 @@ func (f *flow) receiveASCII(file *os.File) error {
 		}
 		n, err := f.conn.Read(buf[:min(int64(len(buf)), f.throttle.step())])
 		out = conv.append(out[:0], buf[:n])
-		if err == io.EOF {
+		ended := errors.Is(err, io.EOF)
+		if ended {
 			out = conv.flush(out)
 		}
 		if _, werr := file.Write(out); werr != nil {
@@ -224,13 +219,11 @@ func (f *flow) receiveASCII(file *os.File) error {
 		if cerr := f.count(int64(n)); cerr != nil {
 			return cerr
 		}
-		if err == io.EOF {
+		if ended {
 			return nil
 		}
-		if err != nil {
-			if err, _ := stalled(err, int64(n)); err != nil {
-				return err
-			}
+		if err := stalled(err, int64(n)); err != nil {
+			return err
 		}
 	}
 }

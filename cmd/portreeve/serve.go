@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -144,7 +143,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		for {
 			select {
 			case <-hangup:
-				d.reload(ctx)
+				_, _ = d.reload(ctx) // it has logged what is wrong
 			case <-running.Done():
 				signal.Notify(second, os.Interrupt, syscall.SIGTERM)
 				defer signal.Stop(second)
@@ -305,7 +304,7 @@ func bindHint(err error) error {
 
 // openLog makes the logger.
 func (d *daemon) openLog(cfg server.Config) error {
-	var w io.Writer = d.env.err
+	w := d.env.err
 	if cfg.LogFile != "" {
 		d.logFile = &reopener{path: cfg.LogFile}
 		if err := d.logFile.reopen(); err != nil {
