@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"portreeve/config"
 	"portreeve/server"
@@ -26,6 +27,16 @@ func addConfigFlags(e *env, cmd *cobra.Command) *configSource {
 	addConfigFlag(cmd, s)
 	s.given = server.Directives.Flags(cmd.Flags(), server.DefaultConfig())
 	cmd.Flags().SortFlags = false
+	// The other commands call these two files --db and --socket.
+	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		switch name {
+		case "db":
+			name = "userdb"
+		case "socket":
+			name = "controlsocket"
+		}
+		return pflag.NormalizedName(name)
+	})
 	return s
 }
 
