@@ -78,6 +78,9 @@ func reuseAddress(_, _ string, c syscall.RawConn) error {
 // An opener is how the next data connection comes about: the client connects
 // to us (PASV, EPSV) or we to it (PORT, EPRT). It is used once.
 type opener interface {
+	// ready returns the connection if it is there already, and nil if open must
+	// wait for it. Most clients connect before they say what for.
+	ready() net.Conn
 	open(context.Context) (net.Conn, error)
 	// close gives up what was prepared. It may be called after open, and again.
 	close()
@@ -105,6 +108,33 @@ func (p *passive) close() {
 	p.l.Close()
 }
 
+// instant is how long ready looks: accepting takes no wait, and what has not come
+// by then is waited for elsewhere.
+const instant = 100 * time.Microsecond
+
+func (p *passive) ready() net.Conn {
+	l, ok := p.l.(*net.TCPListener)
+	if !ok || l.SetDeadline(time.Now().Add(instant)) != nil {
+		return nil
+	}
+	c, err := l.Accept()
+	if err != nil || addrPort(c.RemoteAddr()).Addr() != p.peer {
+		if err == nil {
+			p.turnAway(c)
+		}
+		l.SetDeadline(time.Time{})
+		return nil
+	}
+	p.close()
+	return c
+}
+
+// turnAway closes a connection that is not the client's.
+func (p *passive) turnAway(c net.Conn) {
+	c.Close()
+	p.log.Warn("data connection from a stranger", "from", addrPort(c.RemoteAddr()).Addr(), "port", addrPort(p.l.Addr()).Port())
+}
+
 func (p *passive) open(ctx context.Context) (net.Conn, error) {
 	defer p.close()
 	if !p.lifetime.Stop() {
@@ -120,12 +150,10 @@ func (p *passive) open(ctx context.Context) (net.Conn, error) {
 			}
 			return nil, fmt.Errorf("%w: %w", errNoData, err)
 		}
-		from := addrPort(c.RemoteAddr()).Addr()
-		if from == p.peer {
+		if addrPort(c.RemoteAddr()).Addr() == p.peer {
 			return c, nil
 		}
-		c.Close()
-		p.log.Warn("data connection from a stranger", "from", from, "port", addrPort(p.l.Addr()).Port())
+		p.turnAway(c)
 	}
 	return nil, errStranger
 }
@@ -136,7 +164,8 @@ type active struct {
 	local, remote netip.AddrPort
 }
 
-func (a *active) close() {}
+func (a *active) close()          {}
+func (a *active) ready() net.Conn { return nil }
 
 func (a *active) open(ctx context.Context) (net.Conn, error) {
 	c, err := a.net.dial(ctx, a.local, a.remote)

@@ -431,6 +431,9 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 	s.xfer = t
 	s.entry.Begin(registry.Transfer{State: t.kind, Path: t.path, Offset: t.offset, Size: t.size,
 		Abort: func() { t.cancel(errEnded) }})
+	if t.conn = o.ready(); t.conn != nil {
+		s.announce()
+	}
 	go t.move(work, o, s.cfg, s.entry)
 	return reply{}, nil
 }

@@ -25,6 +25,7 @@ type transfer struct {
 	work   func(*flow) (reply, error)
 	undo   func() // gives up what was prepared, if the data connection never came
 
+	conn   net.Conn // the data connection, if it was there at once
 	cancel context.CancelCauseFunc
 	opened chan struct{} // closed when the data connection is there
 	done   chan result
@@ -82,6 +83,9 @@ func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *regis
 }
 
 func (t *transfer) connect(ctx context.Context, o opener, limit time.Duration) (net.Conn, error) {
+	if t.conn != nil {
+		return t.conn, nil
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNoData)
 	defer cancel()
 	return o.open(ctx)
