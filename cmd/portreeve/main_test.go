@@ -24,6 +24,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PORTREEVE_DB", env.WorkDir+"/users.db")
 			env.Setenv("PORTREEVE_SOCKET", env.WorkDir+"/control.sock")
 			env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector waits a second at each program's end
 			return nil
 		},
 		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits},

@@ -71,7 +71,7 @@ func openTerminal(t *testing.T, width uint16) *terminal {
 func (tty *terminal) start(db string, args ...string) *exec.Cmd {
 	tty.t.Helper()
 	cmd := exec.Command("portreeve", args...)
-	cmd.Env = append(os.Environ(), "PORTREEVE_DB="+db)
+	cmd.Env = append(os.Environ(), "PORTREEVE_DB="+db, "GORACE=atexit_sleep_ms=0")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty.slave, tty.slave, tty.slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
