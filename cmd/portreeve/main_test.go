@@ -12,7 +12,15 @@ import (
 
 // TestMain lets a script run this program as the command "portreeve".
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"portreeve": main})
+	testscript.Main(tests{m}, map[string]func(){"portreeve": main})
+}
+
+// tests are those of a *testing.M, and tidying up after all of them.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	defer built.remove()
+	return m.M.Run()
 }
 
 // TestScripts runs the program as a user would: each file in testdata/script is
