@@ -36,6 +36,7 @@ func documents() iter.Seq[document] {
 			{"portreeve.conf.5", writeConfManual},
 			{"portreeve.conf.sample", writeSample},
 			{"commands.md", func(w io.Writer) error { return writeCommands(w, root) }},
+			{"protocol.md", server.WriteProtocol},
 		} {
 			if !yield(d) {
 				return
