@@ -151,6 +151,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 	if s.ascii {
 		receive = (*flow).receiveASCII
 	}
+	control := s.conn
 	t.work = func(f *flow) (reply, error) {
 		defer func() { _ = up.Discard() }() // does nothing after Commit
 		if err := up.Begin(); err != nil {
@@ -158,6 +159,9 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		}
 		if err := receive(f, up.File()); err != nil {
 			return reply{}, err
+		}
+		if gone(control, f.doubt()) {
+			return reply{}, errLost
 		}
 		asked := up.Name()
 		if err := up.Commit(); err != nil {

@@ -48,6 +48,8 @@ type flow struct {
 	throttle throttle
 	stall    time.Duration
 	bytes    int64
+	begun    time.Time
+	lively   time.Time // when something last moved
 }
 
 // patience is how long 150 waits for a data connection that is about to come.
@@ -73,8 +75,8 @@ func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *regis
 	defer stop()
 	defer conn.Close()
 
-	f := &flow{ctx: ctx, conn: conn, entry: entry, throttle: throttle{rate: t.rate}, stall: cfg.StallTimeout}
 	start := time.Now()
+	f := &flow{ctx: ctx, conn: conn, entry: entry, throttle: throttle{rate: t.rate}, stall: cfg.StallTimeout, begun: start, lively: start}
 	r.reply, r.err = t.work(f)
 	r.bytes, r.took = f.bytes, time.Since(start)
 	if r.err != nil && ctx.Err() != nil {
@@ -91,13 +93,17 @@ func (t *transfer) connect(ctx context.Context, o opener, limit time.Duration) (
 	return o.open(ctx)
 }
 
+// tick is how long a step may take: what moves slowly is then seen to move,
+// in a registry that hears of it between steps.
+const tick = time.Second / 2
+
 // arm gives the next step its time. Whoever cancels closes the connection, so
 // a step that was armed after that fails at once.
 func (f *flow) arm() error {
 	if f.ctx.Err() != nil {
 		return context.Cause(f.ctx)
 	}
-	f.conn.SetDeadline(time.Now().Add(f.stall)) // what is wrong with the connection, the step will say
+	f.conn.SetDeadline(time.Now().Add(min(tick, f.stall))) // what is wrong with the connection, the step will say
 	return nil
 }
 
@@ -108,35 +114,56 @@ func (f *flow) count(n int64) error {
 	return f.throttle.wait(f.ctx, n)
 }
 
-// stalled judges the error of a step in which n bytes moved. A step that ran out
-// of time and moved something was only slow, and is no error.
-func stalled(err error, n int64) error {
+// judge tells what the end of a step means, in which n bytes moved. One that ran
+// out of time is no error, unless nothing has moved for too long.
+func (f *flow) judge(err error, n int64) error {
+	if n > 0 {
+		f.lively = time.Now()
+	}
 	switch {
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return err
-	case n > 0:
+	case time.Since(f.lively) < f.stall:
 		return nil
 	}
 	return errStalled
 }
 
+// doubt is how long the end of an upload waits for the control connection to
+// end, too. The end of the data is the end of the file only while the control
+// connection is there (RFC 959, section 2.3), and a client that is killed ends
+// both, within a moment and in any order. What took long deserves more of it:
+// never more than a fiftieth, so that small files are not held up.
+func (f *flow) doubt() time.Duration {
+	return min(time.Since(f.begun)/50, 5*time.Millisecond)
+}
+
 // sendFile sends size bytes of file from where it stands. Both keep their
 // concrete types down to the copy, so that the kernel does it (sendfile).
 func (f *flow) sendFile(file *os.File, size int64) error {
-	for left := size; left > 0; {
+	from, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	for sent := int64(0); sent < size; {
 		if err := f.arm(); err != nil {
 			return err
 		}
-		n, err := io.CopyN(f.conn, file, min(left, f.throttle.step()))
-		left -= n
+		n, err := io.CopyN(f.conn, file, min(size-sent, f.throttle.step()))
+		sent += n
 		if cerr := f.count(n); cerr != nil {
 			return cerr
 		}
 		if errors.Is(err, io.EOF) {
 			return errShrunk // CopyN has moved less than it should
 		}
-		if err := stalled(err, n); err != nil {
+		if err := f.judge(err, n); err != nil {
 			return err
+		}
+		if err != nil { // where the kernel does not copy, more was read than could be sent
+			if _, err := file.Seek(from+sent, io.SeekStart); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -157,7 +184,7 @@ func (f *flow) receiveFile(file *os.File) error {
 		if err == nil && n < step {
 			return nil
 		}
-		if err := stalled(err, n); err != nil {
+		if err := f.judge(err, n); err != nil {
 			return err
 		}
 	}
@@ -194,7 +221,7 @@ func (f *flow) write(p []byte) error {
 		if cerr := f.count(int64(n)); cerr != nil {
 			return cerr
 		}
-		if err := stalled(err, int64(n)); err != nil {
+		if err := f.judge(err, int64(n)); err != nil {
 			return err
 		}
 	}
@@ -226,7 +253,7 @@ func (f *flow) receiveASCII(file *os.File) error {
 		if ended {
 			return nil
 		}
-		if err := stalled(err, int64(n)); err != nil {
+		if err := f.judge(err, int64(n)); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,28 @@ func (d *site) has(id session.ID) bool {
 	defer c.Close()
 	_, err := c.Session(context.Background(), id)
 	return err == nil
+}
+
+// TestSlowClient looks at an upload over a line that is slow by itself: it must
+// be seen to move, bit by bit, and at the rate that it has.
+func TestSlowClient(t *testing.T) {
+	t.Parallel()
+	const rate = 200 << 10
+	d := startSite(t)
+	j := d.job(epsv, "alice", "up", randomFile(t, 64<<20))
+	var out bytes.Buffer
+	program := curlArgs(j, "--limit-rate", fmt.Sprint(rate), "-T", j.local, j.url()).start(t, &out)
+	defer program.Wait()
+	defer program.Process.Kill()
+	seen := make(map[int64]bool)
+	eventually(t, "who has shown it move several times", func() bool {
+		for _, s := range d.who(t, "--state", "uploading") {
+			if s.Moved > 0 && s.Rate1s > 0 && s.Rate1s < 8*rate {
+				seen[s.Moved] = true
+			}
+		}
+		return len(seen) >= 6
+	})
 }
 
 // interrupted is an ftplib that fetches a file, tells what it hears when that is

@@ -4,9 +4,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // What is cut off moves at the speed of user slow, 1 MiB/s, so that there is
@@ -113,4 +116,39 @@ func cutOff(t *testing.T, d *site, c client, local, name string, enough func() b
 	cut.Process.Kill()
 	cut.Wait()
 	eventually(t, "the session has ended", func() bool { return d.moved("/"+name) < 0 })
+}
+
+// TestKilledUpload kills programs whose data comes as fast as the network takes
+// it, as when a machine loses its power: both connections end at the same
+// moment, and the end of the data must not be taken for the end of the file.
+func TestKilledUpload(t *testing.T) {
+	t.Parallel()
+	d := startSite(t)
+	old := randomFile(t, 1000)
+	for i := range 20 {
+		name := fmt.Sprintf("precious%02d", i)
+		d.place(t, old, name)
+		j := d.job(epsv, "alice", name, "-") // standard input
+		c := curl.put(j)
+		needs(t, c.args[0])
+		cmd := exec.Command(c.args[0], c.args[1:]...)
+		input, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := input.Write(make([]byte, cutSize)); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		eventually(t, "a part of the file is there", func() bool {
+			return d.moved("/"+name) >= cutAt && time.Since(begun) > 300*time.Millisecond
+		})
+		cmd.Process.Kill()
+		cmd.Wait()
+		eventually(t, "the session has ended", func() bool { return d.moved("/"+name) < 0 })
+		sameContent(t, old, d.path(name))
+	}
 }

@@ -1,0 +1,49 @@
+package server
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// TestGone looks at a connection whose other side is there, has sent something,
+// and has left, with the bytes still to be read.
+func TestGone(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if gone(conn, 0) {
+		t.Error("a client that is silent is taken to be gone")
+	}
+	io.WriteString(client, "x")
+	client.Close()
+	if gone(conn, 0) {
+		t.Error("a client that has sent something is taken to be gone before it is read")
+	}
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if got, err := io.ReadAll(conn); string(got) != "x" || err != nil {
+		t.Fatalf("read %q, %v", got, err)
+	}
+	if !gone(conn, time.Minute) {
+		t.Error("a client that has left is not taken to be gone")
+	}
+	conn.Close()
+	if !gone(conn, 0) {
+		t.Error("a connection that we closed is not taken to be gone")
+	}
+	if near, _ := net.Pipe(); gone(near, 0) {
+		t.Error("a connection in memory is taken to be gone")
+	}
+}
