@@ -271,7 +271,9 @@ func splitLine(line string) (name, value string, err error) {
 	}
 	name = line[:end]
 	value = strings.TrimLeft(line[end:], " \t")
-	if value != "" && (value[0] == '=' || value[0] == ':') {
+	// After a blank, "::1" is an address and not a colon before ":1".
+	address := strings.HasPrefix(value, "::") && line[end] != ':'
+	if value != "" && !address && (value[0] == '=' || value[0] == ':') {
 		value = strings.TrimLeft(value[1:], " \t")
 	}
 	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {

@@ -95,7 +95,7 @@ func (d *site) configure(t testing.TB, directives ...string) {
 	t.Helper()
 	lines := append([]string{
 		"Bind 127.0.0.1,0",
-		"Bind [::1],0",
+		"Bind ::1,0",
 		"UserDB " + filepath.Join(d.dir, "users.db"),
 		"ControlSocket " + d.socket(),
 		"PasswordCost 10 8 1", // the tests are not about how slow a hash is
