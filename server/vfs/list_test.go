@@ -208,6 +208,10 @@ func TestListUnsearchable(t *testing.T) {
 		if got := w.names("/d", ListOptions{NamesOnly: true}); !slices.Equal(got, []string{"f"}) {
 			t.Errorf("listed %q", got)
 		}
+		w.fs.root = untypedRoot{w.fs.root}
+		if got := w.names("/d", ListOptions{NamesOnly: true}); got != nil {
+			t.Errorf("the process looked for the user, and listed %q", got)
+		}
 	})
 }
 

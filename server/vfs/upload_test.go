@@ -250,6 +250,16 @@ func TestAutoRename(t *testing.T) {
 		if got := w.content("/f"); got != "0" {
 			t.Errorf("the first holds %q", got)
 		}
+		u, err := w.fs.Write("/f.4", How{})
+		w.must(err)
+		w.must(finish(u, "x"))
+		w.link("f", "/link")
+		v, err := w.fs.Write("/link", How{})
+		w.must(err)
+		w.must(finish(v, "x"))
+		if u.Name() != "/f.4.1" || v.Name() != "/link.1" {
+			t.Errorf("beside links stored as %q and %q", u.Name(), v.Name())
+		}
 		// What goes on with a file is meant for that file.
 		w.must(w.store("/f", "+", How{Append: true}))
 		w.must(w.store("/f", "-", How{Offset: 1}))
@@ -365,7 +375,7 @@ func TestSameName(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := openFiles(t); n != files {
+		if n := openFiles(t); n > files { // fewer, if the collector has closed some of other tests
 			t.Errorf("%d files were open before, %d after", files, n)
 		}
 		got := w.content("/f")
@@ -423,7 +433,7 @@ func TestNoDescriptorLeaks(t *testing.T) {
 			w.fs.Chtimes(path+"x", time.Now())
 			w.fs.Free(path)
 		}
-		if n := openFiles(t); n != files {
+		if n := openFiles(t); n > files { // fewer, if the collector has closed some of other tests
 			t.Errorf("%d files were open before, %d after", files, n)
 		}
 	})
@@ -477,6 +487,8 @@ func TestLeftovers(t *testing.T) {
 		stale := leave(tempPrefix+token(tempToken), long)
 		fresh := leave(tempPrefix+token(tempToken), time.Now())
 		foreign := leave(tempPrefix+"1.2.3", long)
+		link := tempPrefix + token(tempToken)
+		w.link(foreign, "/d/"+link)
 		u, err := w.fs.Write("/d/f", How{})
 		w.must(err)
 		live := u.temp
@@ -486,13 +498,14 @@ func TestLeftovers(t *testing.T) {
 		if w.names("/d", ListOptions{Hidden: true}) != nil {
 			t.Error("something hidden is listed")
 		}
-		got, want := w.onDisk("/d"), []string{fresh, foreign, live}
+		got, want := w.onDisk("/d"), []string{fresh, foreign, live, link}
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
 			t.Errorf("there are %q, want %q, without %s", got, want, stale)
 		}
 		w.must(finish(u, "data"))
-		w.must(errors.Join(w.fs.Remove("/d/f"), os.Remove(w.home+"/d/"+foreign), os.Remove(w.home+"/d/"+fresh)))
+		w.must(errors.Join(w.fs.Remove("/d/f"), os.Remove(w.home+"/d/"+foreign),
+			os.Remove(w.home+"/d/"+fresh), os.Remove(w.home+"/d/"+link)))
 
 		for range 3 * maxLeftovers {
 			leave(tempPrefix+token(tempToken), long)

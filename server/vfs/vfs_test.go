@@ -386,6 +386,7 @@ func TestChmodAndChtimes(t *testing.T) {
 		w.link("f", "/link")
 		w.dir("/d")
 		w.must(os.Chmod(w.home+"/d", 0o755|fs.ModeSetgid))
+		w.must(os.Chmod(w.home+"/f", 0o755|fs.ModeSetuid|fs.ModeSticky))
 		w.must(w.fs.Chmod("/link", 0o4600|fs.ModeSetuid|fs.ModeSticky))
 		w.must(w.fs.Chmod("/d", 0o700))
 		at := time.Date(1999, 12, 31, 23, 59, 58, 0, time.UTC)
