@@ -180,7 +180,7 @@ func (s *session) attend(ctx context.Context) (end error) {
 		case l := <-lines:
 			if err := s.received(ctx, l); err != nil {
 				end = cmp.Or(end, err)
-				s.cut(errLost)
+				s.lost(t)
 			}
 			if s.deaf {
 				lines = nil
@@ -195,6 +195,16 @@ func (s *session) attend(ctx context.Context) (end error) {
 			s.cut(end)
 		}
 	}
+}
+
+// lost ends a transfer whose client has left, as RFC 959, section 3.2, has it. Of
+// an upload the rest may already be here, and be all of it: it has a moment.
+func (s *session) lost(t *transfer) {
+	if t.kind != registry.Uploading {
+		s.cut(errLost)
+		return
+	}
+	time.AfterFunc(lingerTime, func() { t.cancel(errLost) })
 }
 
 // read starts the reader, for one line. It waits for as long as the file moves;

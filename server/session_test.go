@@ -482,6 +482,48 @@ func TestUrgentABOR(t *testing.T) {
 	c.cmd(200, "NOOP")
 }
 
+// Cameras close both connections as soon as they have sent a picture, and never
+// look for a reply: the picture is kept. Where it would replace another, that
+// client may as well have been killed in the middle, and the other may be kept.
+func TestClientThatLeavesAtOnce(t *testing.T) {
+	for _, old := range []string{"", "the old picture"} {
+		r := newRig(t)
+		if old != "" {
+			r.put("picture", old)
+		}
+		conn := r.real()
+		c := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
+		c.want(220)
+		c.cmd(331, "USER alice")
+		c.cmd(230, "PASS secret")
+		c.cmd(200, "TYPE I")
+		text := c.cmd(229, "EPSV")
+		var port int
+		if _, err := fmt.Sscanf(text[strings.Index(text, "(")+1:], "|||%d|", &port); err != nil {
+			t.Fatal(err)
+		}
+		data, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.cmd(150, "STOR picture")
+		picture := strings.Repeat("pixels", 100_000)
+		if _, err := io.WriteString(data, picture); err != nil {
+			t.Fatal(err)
+		}
+		data.Close()
+		conn.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		if err := r.srv.Shutdown(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if got := r.get("picture"); got != picture && (old == "" || got != old) {
+			t.Errorf("over %q: the picture has %d bytes", old, len(got))
+		}
+	}
+}
+
 // T144, T054, T116: an early end of the client, a goodbye without a reset, and
 // passive ports that nobody can guess.
 func TestRealSockets(t *testing.T) {

@@ -55,6 +55,7 @@ type Upload struct {
 	number  bool // and if it is not to be replaced, try name.1, name.2, ...
 	trunc   bool // Begin truncates
 	created bool // name is ours and new: info tells which file it was
+	over    bool // Commit is to replace a file that was there
 	info    Info
 	began   bool
 	done    bool
@@ -195,6 +196,7 @@ func (u *Upload) openHidden(how How) error {
 				return err
 			}
 			mode = old.Mode.Perm()
+			u.over = true
 		}
 	}
 	return u.makeHidden(mode)
@@ -315,6 +317,9 @@ func (u *Upload) Name() string { return u.path }
 
 // Offset returns where in the file the writing begins.
 func (u *Upload) Offset() int64 { return u.offset }
+
+// Replaces tells whether Commit will put the file in the place of another.
+func (u *Upload) Replaces() bool { return u.over }
 
 // Begin is called when data is about to come, not before: only then does a
 // file that is written in place lose its old content.
