@@ -195,7 +195,7 @@ func refused(f *FS, user *Identity, worker, i int) error {
 	_, list := f.List(other, ListOptions{})
 	for _, err := range []error{read, store, list, f.Chdir(other), f.RemoveDir(other), f.Rename(other, other+"x"), f.Chmod(other, 0o777)} {
 		if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("user %d was not kept off %s: %v", user.UID, other, err)
+			return fmt.Errorf("user %d was not kept off %s: %w", user.UID, other, err)
 		}
 	}
 	return nil

@@ -136,7 +136,7 @@ func (l *Listing) Close() error {
 	var err error
 	if l.lister != nil {
 		if len(l.es.leftovers) > 0 {
-			l.fs.do(func() error { sweep(l.lister, l.es.leftovers); return nil })
+			_ = l.fs.do(func() error { sweep(l.lister, l.es.leftovers); return nil }) // the next listing tries again
 		}
 		err = l.lister.close()
 	}

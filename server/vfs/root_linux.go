@@ -213,7 +213,7 @@ func (d linuxDir) mkdir(name string, mode fs.FileMode) error {
 	defer unix.Close(fd)
 	var in Info
 	if statFD(fd, &in) == nil && in.Mode.Perm() != mode.Perm() { // the umask of the process took bits
-		chmodFD(fd, mode) // fails where there are no modes
+		_ = chmodFD(fd, mode) // fails where there are no modes
 	}
 	return nil
 }

@@ -163,6 +163,9 @@ func FuzzResolve(f *testing.F) {
 		os.Symlink("nowhere", home+"/n"),
 		os.Symlink(home, home+"/h"),
 		filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
 			in, err := d.Info()
 			if err == nil {
 				inside[in.Sys().(*syscall.Stat_t).Ino] = true

@@ -295,7 +295,7 @@ func (u *Upload) make(name string, mode fs.FileMode) (err error) {
 	if err == nil && u.info.Mode.Perm() != mode.Perm() {
 		// The umask of the process took bits, which come back; or the file
 		// system knows no modes, which is no reason to refuse a file.
-		u.file.Chmod(mode.Perm())
+		_ = u.file.Chmod(mode.Perm())
 	}
 	return err
 }
