@@ -75,10 +75,10 @@ func TestStore(t *testing.T) {
 			u, err := w.fs.Write("/f", tc.how)
 			if err == nil {
 				whole := !tc.how.Append && tc.how.Offset == 0
-			if u.Replaces() != (w.opts.NoTruncate && tc.exists && whole) {
-				t.Errorf("%s: Replaces says %t", tc.name, u.Replaces())
-			}
-			if u.Offset() != tc.offset || u.Name() != "/f" {
+				if u.Replaces() != (w.opts.NoTruncate && tc.exists && whole) {
+					t.Errorf("%s: Replaces says %t", tc.name, u.Replaces())
+				}
+				if u.Offset() != tc.offset || u.Name() != "/f" {
 					t.Errorf("%s: begins at %d of %s", tc.name, u.Offset(), u.Name())
 				}
 				err = finish(u, tc.data)
