@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -60,13 +61,17 @@ func peakMemory(t testing.TB, pid int) int64 {
 // procKiB reads "name: 123 kB" from a file of /proc.
 func procKiB(t testing.TB, path, name string) int64 {
 	t.Helper()
-	match := regexp.MustCompile(`(?m)^` + name + `:\s*(\d+) kB$`).FindSubmatch(readFile(t, path))
-	if match == nil {
-		t.Fatalf("%s has no %s", path, name)
-	}
-	n, err := strconv.ParseInt(string(match[1]), 10, 64)
+	n, err := kib(readFile(t, path), name)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s of %s: %v", name, path, err)
 	}
 	return n
+}
+
+func kib(data []byte, name string) (int64, error) {
+	match := regexp.MustCompile(`(?m)^` + name + `:\s*(\d+) kB$`).FindSubmatch(data)
+	if match == nil {
+		return 0, errors.New("it is not there")
+	}
+	return strconv.ParseInt(string(match[1]), 10, 64)
 }
