@@ -194,6 +194,7 @@ func (s *session) dispatch(ctx context.Context, l line) (reply, *command) {
 	}
 	s.note(c, arg)
 	if l.err != nil {
+		s.offset = 0
 		return say(501, "NUL is not allowed"), c
 	}
 	r, err := s.run(ctx, c, arg)
@@ -210,15 +211,15 @@ func (s *session) run(ctx context.Context, c *command, arg string) (reply, error
 	if s.account == nil && c.need&preAuth == 0 {
 		return say(530, "Please log in with USER and PASS"), nil
 	}
+	if c.need&opensData != 0 {
+		// A marker is for one transfer, also one that fails (RFC 3659, section 5.3).
+		defer func() { s.offset = 0 }()
+	}
 	if c.arg == aWord || c.arg == maybeWord {
 		arg = strings.Trim(arg, " ")
 	}
 	if arg == "" && (c.arg == aWord || c.arg == aPath) {
 		return sayf(501, "%s needs an argument: %s", c.name, c.help), nil
-	}
-	if c.need&opensData != 0 {
-		// A marker is for one transfer, also one that fails (RFC 3659, section 5.3).
-		defer func() { s.offset = 0 }()
 	}
 	return c.run(s, ctx, arg)
 }

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"portreeve/config"
+	"portreeve/userdb"
 )
 
 // A Config is what the administrator decided: one field a directive, described
@@ -51,7 +52,7 @@ type Config struct {
 	UserRatio                   Ratio
 	Quota                       Quota
 	MaxDiskUsage                int
-	MaxLoad                     int
+	MaxLoad                     float64
 
 	// Users
 	UserDB         string
@@ -183,10 +184,25 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("AnonymousOnly and NoAnonymous exclude each other")
 	case c.UserDB == "":
 		return fmt.Errorf("UserDB is empty: there would be no users")
+	case userdb.Cost(c.PasswordCost).Memory() > c.PasswordMemory:
+		return fmt.Errorf("PasswordMemory is too small: one hash of this PasswordCost takes %s",
+			config.ShowSize(userdb.Cost(c.PasswordCost).Memory(), 1))
+	case c.PassiveIP != "" && !isHost(c.PassiveIP):
+		return fmt.Errorf("ForcePassiveIP: %q is neither an IPv4 address nor a name", c.PassiveIP)
 	case len(c.Bind) == 0:
 		return fmt.Errorf("Bind is empty: there would be nowhere to connect to")
 	}
 	return nil
+}
+
+// isHost tells whether text can be an IPv4 address or the name of a host.
+func isHost(text string) bool {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return a.Is4()
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return r != '.' && r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
 }
 
 // Pending returns the names of the directives that differ from their default
@@ -308,6 +324,29 @@ func bandwidth(p *Bandwidth) config.Value {
 		}
 		return text(b.Up) + ":" + text(b.Down)
 	})
+}
+
+// load is a load average of at least 0.
+func load(p *float64) config.Value {
+	return config.Of(p, "number", func(s string) (float64, error) {
+		n, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(n >= 0 && n <= 1e6) {
+			return 0, fmt.Errorf("%q is no load such as 4 or 4.5", s)
+		}
+		return n, nil
+	}, func(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) })
+}
+
+// idleTime is a time in minutes; 0 is the default, as Pure-FTPd has it.
+func idleTime(p *time.Duration) config.Value {
+	return config.Of(p, "time", func(s string) (time.Duration, error) {
+		var d time.Duration
+		err := config.Span(&d, time.Minute, 0, 100*24*time.Hour).Set(s)
+		if err == nil && d == 0 {
+			d = DefaultConfig().MaxIdleTime
+		}
+		return d, err
+	}, config.ShowSpan)
 }
 
 // optionalPair is a pair of whole numbers that may be unset.

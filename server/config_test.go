@@ -413,7 +413,7 @@ func TestWrongValues(t *testing.T) {
 		"UserBandwidth 0", "UserBandwidth x", "UserBandwidth 1 2 3", "UserBandwidth x:", "UserRatio 1", "UserRatio 0 1", "UserRatio 1 x",
 		"Quota 10", "Quota 10:", "Quota \":10\"", "PerUserLimits 3", "PerUserLimits -1:3", "Auth nonsense", "AltLog xml:/var/log/x", "AltLog clf:relative", "PAMAuthentication maybe",
 		"PasswordCost 15 8", "PasswordCost 30 8 1", "PasswordCost a b c", "TLS 4", "MaxClientsNumber 0", "PassivePortRange 21 22", "MinUID x",
-		"ControlSocketMode 999", "MaxIdleTime 0", "LimitRecursion 0 8", "TrustedIP example.org", "LogLevel loud",
+		"ControlSocketMode 999", "MaxIdleTime -1", "LimitRecursion 0 8", "TrustedIP example.org", "LogLevel loud",
 	} {
 		c := DefaultConfig()
 		_, err := Directives.Read(&c, strings.NewReader(line), "x.conf")

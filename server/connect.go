@@ -53,7 +53,7 @@ func (s *session) passiveAddr(ctx context.Context) (netip.Addr, error) {
 
 // listen opens a passive port at the address of the control connection.
 func (s *session) listen() (uint16, error) {
-	l, err := s.srv.network.listen(s.local.Addr(), s.cfg.PassivePorts)
+	l, err := s.srv.network.listen(zoned(s.local.Addr(), zoneOf(s.conn.LocalAddr())), s.cfg.PassivePorts)
 	if err != nil {
 		return 0, &failure{say(425, "No passive port is free"), err}
 	}
@@ -193,6 +193,8 @@ func (s *session) connectTo(to netip.AddrPort, verb string) (reply, error) {
 		return say(504, "Only to ports from 1024 on"), nil
 	}
 	// RFC 959, section 3.2: our side is the port before the control port's.
-	s.data = &active{s.srv.network, netip.AddrPortFrom(s.local.Addr(), s.local.Port()-1), to}
+	zone := zoneOf(s.conn.LocalAddr())
+	s.data = &active{s.srv.network, netip.AddrPortFrom(zoned(s.local.Addr(), zone), s.local.Port()-1),
+		netip.AddrPortFrom(zoned(to.Addr(), zone), to.Port())}
 	return sayf(200, "%s command successful", verb), nil
 }

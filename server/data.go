@@ -178,7 +178,23 @@ func (a *active) open(ctx context.Context) (net.Conn, error) {
 	return c, nil
 }
 
-// addrPort returns the address of a socket; an IPv4 one that came over IPv6 is
+// zoneOf returns the zone of a socket's address, which a link-local one needs.
+func zoneOf(a net.Addr) string {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.Zone
+	}
+	return ""
+}
+
+// zoned gives an address of the link its zone back.
+func zoned(a netip.Addr, zone string) netip.Addr {
+	if a.Is6() && a.IsLinkLocalUnicast() {
+		return a.WithZone(zone)
+	}
+	return a
+}
+
+// addrPort returns the address of a socket without its zone; an IPv4 one that came over IPv6 is
 // IPv4. Anything that is no TCP address gives the zero value.
 func addrPort(a net.Addr) netip.AddrPort {
 	t, ok := a.(*net.TCPAddr)

@@ -81,7 +81,7 @@ var Directives = config.Table[Config]{
 	{Name: "MaxIdleTime", Short: "I", Group: groupLimits,
 		Help: "How long a session may be idle, in minutes unless a unit is given. A client that only says NOOP is idle too, and may be so twice as long.",
 		Bind: func(c *Config) config.Value {
-			return config.Span(&c.MaxIdleTime, time.Minute, time.Second, 24*time.Hour)
+			return idleTime(&c.MaxIdleTime)
 		}},
 	{Name: "LoginTimeout", Group: groupLimits,
 		Help: "How long a client may take to log in.",
@@ -135,7 +135,7 @@ var Directives = config.Table[Config]{
 		Bind: func(c *Config) config.Value { return config.Count(&c.MaxDiskUsage, 0, 100) }},
 	{Name: "MaxLoad", Short: "m", Group: groupLimits, Pending: true,
 		Help: "Refuse anonymous downloads when the load is this high; 0 is no limit.",
-		Bind: func(c *Config) config.Value { return config.Count(&c.MaxLoad, 0, math.MaxInt32) }},
+		Bind: func(c *Config) config.Value { return load(&c.MaxLoad) }},
 
 	{Name: "UserDB", Group: groupUsers, Restart: true,
 		Help: "The database of virtual users; it is made at the first use.",
@@ -302,6 +302,6 @@ var Directives = config.Table[Config]{
 		Help: "Group of the control socket, by name or number; empty for that of the daemon.",
 		Bind: func(c *Config) config.Value { return config.Text(&c.ControlSocketGroup, "group") }},
 	{Name: "ControlGroup", Group: groupControl, Restart: true,
-		Help: "Group whose members may also kick, abort and reload; empty for none. Root and the daemon's own user always may.",
+		Help: "Group whose members may also kick, abort and reload; empty for none. Root and the daemon's own user always may. Without ControlSocketGroup the socket is this group's; with one, members must be in both to reach it.",
 		Bind: func(c *Config) config.Value { return config.Text(&c.ControlGroup, "group") }},
 }

@@ -160,11 +160,8 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		if err := receive(f, up.File()); err != nil {
 			return reply{}, err
 		}
-		// Some devices close everything as soon as they have sent their file, and
-		// a client that is killed does the same in the middle of one. Only where
-		// that could cost a file that is there, it counts as killed.
-		if up.Replaces() && gone(control, f.doubt()) {
-			return reply{}, errLost
+		if err := f.atEnd(control, up.Replaces()); err != nil {
+			return reply{}, err
 		}
 		asked := up.Name()
 		if err := up.Commit(); err != nil {

@@ -36,11 +36,12 @@ func FuzzSession(f *testing.F) {
 			"NOOP\r\n", "USER alice\r\nPASS secret\r\nPWD\r\n", "\xff\xf4\xff\xf2ABOR\r\n", "CWD ../../..\r\nRETR out\r\n",
 			"RNFR f\r\nRNTO ../../outside\r\n", "STAT -laRF /\r\nMLST f\r\n", "REST 99\r\nEPSV ALL\r\nPASV\r\n",
 			"SITE CHMOD 777 out\r\nMFMT 20200101000000 out\r\nDELE out\r\n", "PORT 1,2,3,4,5,6\r\nEPRT |2|::1|9|\r\nLIST *[\r\n",
-			"OPTS MLST size;\r\nFEAT\r\nHELP SITE\r\nREIN\r\n", "MKD a\x00\r\n\r\n \r\n", "QUIT\r\nNOOP\r\n",
+			"OPTS MLST size;\r\nFEAT\r\nHELP SITE\r\nREIN\r\n", "MKD a\x00\r\n\r\n \r\n", "ALLO \t\r\nMFMT \t\r\nSITE \t\r\nEPRT \t\r\nOPTS \t\r\nREST \t\r\n", "QUIT\r\nNOOP\r\n",
 		} {
 			f.Add(state, []byte(seed))
 		}
 	}
+	logs := r.logs
 	f.Fuzz(func(t *testing.T, state uint8, data []byte) {
 		if len(data) > 64<<10 {
 			return // longer than any of the limits
@@ -66,6 +67,10 @@ func FuzzSession(f *testing.F) {
 		}()
 		checkReplies(t, c.in)
 		<-c.done
+		if strings.Contains(logs.String(), "msg=panic") {
+			t.Fatalf("a fault: %s", logs)
+		}
+		logs.Reset()
 		if got, err := os.ReadFile(outside); err != nil || string(got) != "untouched" {
 			t.Fatalf("the file outside is %q, %v", got, err)
 		}

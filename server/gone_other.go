@@ -7,4 +7,4 @@ import (
 	"time"
 )
 
-func gone(net.Conn, time.Duration) bool { return false }
+func peek(net.Conn, time.Duration) ([]byte, bool) { return nil, false }

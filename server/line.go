@@ -37,6 +37,9 @@ type lineReader struct {
 	limit   int
 	long    int // lines that were too long
 	refused int // Telnet offers answered
+
+	skipping bool // in a line that is too long, of which so much was dropped
+	dropped  int
 }
 
 func newLineReader(c net.Conn, limit int) *lineReader {
@@ -47,6 +50,9 @@ func newLineReader(c net.Conn, limit int) *lineReader {
 // Telnet offers in it. The error is errLineLong, errFlood, errNUL or the
 // connection's own.
 func (l *lineReader) read() (text string, answer []byte, err error) {
+	if l.skipping {
+		return "", nil, l.swallow()
+	}
 	scanned := l.r
 	for {
 		if i := bytes.IndexByte(l.buf[scanned:l.w], '\n'); i >= 0 {
@@ -97,15 +103,18 @@ func (l *lineReader) fill() (from int, err error) {
 }
 
 // swallow drops bytes up to the next end of line, but not for ever.
+// A read that is called back in the middle goes on with the next.
 func (l *lineReader) swallow() error {
-	for dropped := 0; ; {
+	l.skipping = true
+	for {
 		if i := bytes.IndexByte(l.buf[l.r:l.w], '\n'); i >= 0 {
 			l.r += i + 1
+			l.skipping, l.dropped = false, 0
 			return l.tooLong()
 		}
-		dropped += l.w - l.r
+		l.dropped += l.w - l.r
 		l.r = l.w
-		if dropped > lineFlood {
+		if l.dropped > lineFlood {
 			return errFlood
 		}
 		if _, err := l.fill(); err != nil {

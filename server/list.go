@@ -79,6 +79,7 @@ type ls struct {
 	omit   string // a name that is left out
 	format func(l *ls, b []byte, i *vfs.Info) []byte
 	write  func([]byte) error
+	stop   func() bool // whether to give up; nil is never
 	buf    []byte
 	now    time.Time
 	count  int
@@ -139,10 +140,15 @@ func (s *session) transferList(ctx context.Context, verb, path string, l *ls, w 
 			listBuffers.Put(buf)
 		}()
 		l.buf, l.write = *buf, f.write
-		if err := w.run(); err != nil {
-			return reply{}, err
+		l.stop = func() bool { return f.ctx.Err() != nil }
+		err := w.run()
+		if err == nil {
+			err = l.flush()
 		}
-		return l.end(), l.flush()
+		if err == nil && f.ctx.Err() != nil {
+			err = context.Cause(f.ctx)
+		}
+		return l.end(), err
 	}
 	return s.begin(ctx, t)
 }
@@ -173,6 +179,9 @@ func (l *ls) open(path string) (walk, error) {
 		if link, lerr := files.Lstat(path); lerr == nil && link.IsLink() && !l.opt.follow {
 			link.Target, _ = files.Readlink(path)
 			info = link
+		}
+		if !info.IsRegular() && !info.IsDir() && !info.IsLink() {
+			return walk{}, vfs.ErrNotRegular // what no listing has
 		}
 		info.Name = cmp.Or(l.asked, ".")
 		return walk{func() error { return l.add(&info) }, func() {}}, nil
@@ -207,7 +216,8 @@ func (l *ls) content(path, pattern string) (walk, error) {
 	}
 	return walk{func() error {
 		if l.opt.recurse && pattern == "" {
-			return l.tree(list, path, ".", 1)
+			l.prefix = ""
+			return l.tree(list, path, cmp.Or(strings.TrimSuffix(l.asked, "/"), "."), 1)
 		}
 		return l.entries(list, nil)
 	}, func() { list.Close() }}, nil
@@ -221,6 +231,7 @@ func (l *ls) listOptions(pattern string) vfs.ListOptions {
 		Follow: l.opt.follow, Targets: !l.names(),
 		Match: pattern, Sort: l.opt.sort, Reverse: l.opt.reverse,
 		Limit: max(l.s.cfg.ListEntries-l.count, 1),
+		Stop:  func() bool { return l.stop != nil && l.stop() },
 	}
 }
 

@@ -153,12 +153,12 @@ func (s *session) cmdACCT(context.Context, string) (reply, error) {
 // cmdREIN puts the session back to before USER (RFC 959, section 4.1.1).
 func (s *session) cmdREIN(context.Context, string) (reply, error) {
 	if s.account != nil {
+		s.born = time.Now() // to log in again may take as long as to log in did
 		s.log.Info("logged out")
 		s.log = s.srv.Log.With("session", s.entry.ID(), "addr", s.peer.Addr())
 		s.entry.Logout()
 	}
 	s.logout()
-	s.born = time.Now() // to log in again takes no longer than to log in
 	return greeting, nil
 }
 

@@ -63,7 +63,7 @@ func appendType(b []byte, _ *mls, i *vfs.Info) []byte {
 		return append(b, "pdir"...)
 	case i.IsDir():
 		return append(b, "dir"...)
-	case i.IsLink() && i.Target != "" && i.Target != "?" && !strings.ContainsAny(i.Target, ";\x00"):
+	case i.IsLink() && i.Target != "" && i.Target != "?" && !strings.ContainsAny(i.Target, "; "):
 		return append(append(b, "OS.unix=slink:"...), i.Target...)
 	case i.IsLink():
 		return append(b, "OS.unix=symlink"...)
@@ -82,7 +82,11 @@ var permLetters = []struct {
 }
 
 func appendPerm(b []byte, m *mls, i *vfs.Info) []byte {
-	rights := m.s.fs.Rights(i, m.dir)
+	dir := m.dir
+	if i.Name == "." || i.Name == ".." { // what holds them is not known here
+		dir = nil
+	}
+	rights := m.s.fs.Rights(i, dir)
 	for _, p := range permLetters {
 		if rights&p.right != 0 {
 			b = append(b, p.letter)

@@ -49,7 +49,7 @@ func (s *session) cmdSTRU(_ context.Context, arg string) (reply, error) {
 // cmdALLO tells whether there is room. It is never 202, "superfluous": some
 // cameras then try for ever.
 func (s *session) cmdALLO(_ context.Context, arg string) (reply, error) {
-	words := strings.Fields(arg)
+	words := strings.Split(arg, " ")
 	n, err := digits(words[0])
 	if err != nil || len(words) != 1 && (len(words) != 3 || !strings.EqualFold(words[1], "R")) {
 		return say(501, "ALLO takes a number of bytes"), nil
@@ -95,13 +95,20 @@ func (s *session) cmdOPTS(_ context.Context, arg string) (reply, error) {
 			return say(504, "Names are UTF-8 here"), nil
 		}
 		return say(200, "Names are UTF-8"), nil
+	case "REST": // WinSCP asks whether STOR and RETR know it
+		if value = strings.ToUpper(strings.TrimSpace(value)); value == "STOR" || value == "RETR" {
+			return say(200, "REST works"), nil
+		}
 	case "MLST":
 		return s.optsMLST(strings.TrimSpace(value)), nil
 	}
 	return say(501, "No such option"), nil
 }
 
-func (s *session) cmdFEAT(context.Context, string) (reply, error) {
+func (s *session) cmdFEAT(_ context.Context, arg string) (reply, error) {
+	if arg != "" { // RFC 2389, section 3.2
+		return say(501, "FEAT has no argument"), nil
+	}
 	r := reply{code: 211, text: "End", lines: []string{"Extensions supported:"}}
 	for i := range commands {
 		if feat := commands[i].feat; feat != nil {

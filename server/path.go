@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -81,7 +83,7 @@ func (s *session) cmdDELE(_ context.Context, arg string) (reply, error) {
 func (s *session) cmdRNFR(_ context.Context, arg string) (reply, error) {
 	s.from = ""
 	p := s.path(arg)
-	if !s.fs.Perms().Has(userdb.PermRename) {
+	if !s.fs.Perms().Has(userdb.PermRename) || p == "/" {
 		return reply{}, vfs.ErrDenied
 	}
 	if _, err := s.fs.Lstat(p); err != nil {
@@ -101,7 +103,9 @@ func (s *session) cmdRNTO(_ context.Context, arg string) (reply, error) {
 	}
 	s.from = ""
 	to := s.path(arg)
-	if err := s.fs.Rename(from, to); err != nil {
+	if err := s.fs.Rename(from, to); errors.Is(err, fs.ErrExist) {
+		return say(553, "File exists, and is not overwritten"), nil
+	} else if err != nil {
 		return reply{}, err
 	}
 	s.log.Info("renamed", "path", from, "to", to)

@@ -152,7 +152,7 @@ func (s *Server) handle(conn net.Conn) {
 	defer cancel(nil)
 	leave := func(why error) {
 		cancel(why)
-		c.wake()
+		c.hurry()
 	}
 	entry, err := s.Sessions.Open(peer, local, leave)
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *Server) handle(conn net.Conn) {
 	c.log.Debug("connected", "port", peer.Port(), "local", local)
 	s.enter(c, leave)
 	defer s.exit(c)
-	why := c.serve(ctx)
+	why := c.guarded(ctx)
 	info := entry.Info()
 	c.log.Info("disconnected", "why", why, "took", time.Since(now).Round(time.Millisecond),
 		"up", info.TotalUp, "down", info.TotalDown)

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"portreeve/server/auth"
@@ -39,6 +41,8 @@ type session struct {
 	errors int       // refused commands in a row
 	bye    bool      // nothing more is answered
 	deaf   bool      // nothing more is read
+
+	leaving atomic.Bool // somebody wants it to end; the one field that others set
 
 	// Login
 	failures int
@@ -85,6 +89,21 @@ const (
 // errQuit is why a session ends well.
 var errQuit = errors.New("quit")
 
+// errFault is a fault of ours.
+var errFault = errors.New("internal fault")
+
+// guarded is serve; a fault of ours costs this client its session, and not
+// everybody theirs.
+func (s *session) guarded(ctx context.Context) (why error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.Error("panic", "err", r, "stack", string(debug.Stack()))
+			why = errFault
+		}
+	}()
+	return s.serve(ctx)
+}
+
 // serve talks to the client until one of both has had enough. It returns why.
 func (s *session) serve(ctx context.Context) error {
 	defer s.release()
@@ -97,6 +116,10 @@ func (s *session) serve(ctx context.Context) error {
 			err = s.await(ctx)
 		}
 		if err != nil {
+			if s.xfer != nil { // what it uses is not given up under it
+				s.cut(errLost)
+				s.finish(<-s.xfer.done)
+			}
 			return s.leave(err)
 		}
 	}
@@ -105,6 +128,14 @@ func (s *session) serve(ctx context.Context) error {
 // wake makes a session that waits for a line look up. Whoever calls has first
 // made true what it will see: its context has ended, or the server drains.
 func (s *session) wake() { s.conn.SetReadDeadline(past) }
+
+// hurry makes a session that is told to end give up on a client that does not
+// read its replies.
+func (s *session) hurry() {
+	s.leaving.Store(true)
+	s.conn.SetWriteDeadline(time.Now().Add(lingerTime))
+	s.wake()
+}
 
 // past is a deadline that is over.
 var past = time.Unix(1, 0)
@@ -160,6 +191,9 @@ func (s *session) attend(ctx context.Context) (end error) {
 	t := s.xfer
 	drain, over := s.srv.draining, ctx.Done()
 	opened, late := t.opened, time.NewTimer(patience)
+	if t.calls { // we connect: 150 says that we have
+		late.Stop()
+	}
 	defer late.Stop()
 	soon := time.NewTimer(attention)
 	defer soon.Stop()
@@ -389,7 +423,11 @@ func (s *session) write(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	s.conn.SetWriteDeadline(time.Now().Add(replyTimeout))
+	patience := replyTimeout
+	if s.leaving.Load() {
+		patience = lingerTime
+	}
+	s.conn.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := s.conn.Write(b); err != nil {
 		s.bye = true
 		s.conn.Close() // the reader sees it
@@ -441,6 +479,7 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 	s.xfer = t
 	s.entry.Begin(registry.Transfer{State: t.kind, Path: t.path, Offset: t.offset, Size: t.size,
 		Abort: func() { t.cancel(errEnded) }})
+	_, t.calls = o.(*active)
 	if t.conn = o.ready(); t.conn != nil {
 		s.announce()
 	}

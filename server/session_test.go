@@ -445,6 +445,151 @@ func (r *rig) real() net.Conn {
 	return c
 }
 
+// greet logs alice in over a real socket.
+func (r *rig) greet() *client {
+	r.t.Helper()
+	conn := r.real()
+	c := &client{t: r.t, rig: r, conn: conn, in: bufio.NewReader(conn)}
+	c.want(220)
+	c.cmd(331, "USER alice")
+	c.cmd(230, "PASS secret")
+	c.cmd(200, "TYPE I")
+	return c
+}
+
+// epsv prepares and connects a data connection over real sockets.
+func (c *client) epsv() *net.TCPConn {
+	c.t.Helper()
+	text := c.cmd(229, "EPSV")
+	var port int
+	if _, err := fmt.Sscanf(text[strings.Index(text, "(")+1:], "|||%d|", &port); err != nil {
+		c.t.Fatal(err)
+	}
+	data, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { data.Close() })
+	return data.(*net.TCPConn)
+}
+
+// A client that resets its control connection under the reply to a command that
+// moves data: the transfer must not outlive what it uses.
+func TestControlResetUnderReply(t *testing.T) {
+	r := newRig(t)
+	for i := range 200 {
+		r.put(fmt.Sprintf("file%03d", i), "x")
+	}
+	for _, cmd := range []string{"LIST", "MLSD", "RETR file000", "STOR new"} {
+		for range 10 {
+			c := r.greet()
+			data := c.epsv()
+			c.say("%s", cmd)
+			c.conn.(*net.TCPConn).SetLinger(0)
+			c.conn.Close()
+			data.Close()
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := r.srv.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if logs := r.logs.String(); strings.Contains(logs, "panic") {
+		t.Errorf("the log tells of a fault:\n%s", logs)
+	}
+}
+
+// T181, T174: ABOR that the server has not read yet when the data ends.
+func TestABORBeforeTheEnd(t *testing.T) {
+	for range 5 {
+		r := newRig(t)
+		r.put("f", "the old content")
+		c := r.greet()
+		data := c.epsv()
+		c.cmd(150, "STOR f")
+		io.WriteString(data, "half")
+		c.say("ABOR")
+		data.Close()
+		c.want(426)
+		c.want(226)
+		if got := r.get("f"); got != "the old content" {
+			t.Fatalf("the file holds %q", got)
+		}
+	}
+}
+
+// A client that is killed right after 150 leaves the old file as it was.
+func TestKilledAtOnce(t *testing.T) {
+	for range 10 {
+		r := newRig(t)
+		r.put("f", "the old content")
+		c := r.greet()
+		data := c.epsv()
+		c.cmd(150, "STOR f")
+		io.WriteString(data, "half")
+		c.conn.Close()
+		data.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		r.srv.Shutdown(ctx)
+		cancel()
+		if got := r.get("f"); got != "the old content" {
+			t.Fatalf("the file holds %q", got)
+		}
+	}
+}
+
+// A client that resets the data connection of a download that fits the buffers
+// of the kernel did not get it, and one that says something there gets it whole.
+func TestEndOfDownload(t *testing.T) {
+	r := newRig(t)
+	content := strings.Repeat("x", 300_000)
+	r.put("f", content)
+	c := r.greet()
+	data := c.epsv()
+	c.cmd(150, "RETR f")
+	io.WriteString(data, "?")
+	if got, err := io.ReadAll(data); err != nil || string(got) != content {
+		t.Errorf("after a stray byte: %d bytes, %v", len(got), err)
+	}
+	data.Close()
+	c.want(226)
+
+	r.put("small", "x")
+	data = c.epsv()
+	c.cmd(150, "RETR small")
+	data.SetLinger(0)
+	data.Close()
+	if code, text, err := c.read(); err != nil || code != 426 && code != 226 {
+		t.Errorf("after a reset: %q, %v", text, err)
+	}
+	// One that keeps its side open has its reply soon nevertheless.
+	data = c.epsv()
+	c.cmd(150, "RETR small")
+	start := time.Now()
+	c.want(226)
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("226 took %v", took)
+	}
+}
+
+// A session that is told to end while its client reads nothing ends soon.
+func TestKickOfOneThatDoesNotRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		c := r.login()
+		c.say("NOOP") // and nobody reads the reply
+		time.Sleep(time.Second)
+		id := r.srv.Sessions.List()[0].ID
+		if took := elapsed(func() {
+			r.srv.Sessions.Kick(id, errors.New("enough"))
+			<-c.done
+		}); took > 3*lingerTime {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // T183: ABOR with its last byte urgent, as Python's ftplib sends it.
 func TestUrgentABOR(t *testing.T) {
 	r := newRig(t)

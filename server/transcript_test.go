@@ -29,6 +29,7 @@ import (
 //	login                      as alice, unless USER is part of the section
 //	> line                     what the client sends
 //	>> "bytes"                 the same, to the byte
+//	long 9000                  so many letters without an end
 //	< line                     what it must get; * stands for anything
 //	<< "bytes"                 the same, to the byte
 //	...                        any lines, up to the next expected one
@@ -188,6 +189,12 @@ func (p *play) talk(verb, arg string) {
 		p.sendControl(arg + "\r\n")
 	case ">>":
 		p.sendControl(p.text(arg))
+	case "long":
+		n, err := strconv.Atoi(arg)
+		if err != nil {
+			p.fail("%v", err)
+		}
+		p.sendControl(strings.Repeat("A", n))
 	case "<":
 		p.expect(arg)
 	case "connect":

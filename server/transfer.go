@@ -1,11 +1,15 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	registry "portreeve/server/session"
@@ -26,6 +30,7 @@ type transfer struct {
 	undo   func() // gives up what was prepared, if the data connection never came
 
 	conn   net.Conn // the data connection, if it was there at once
+	calls  bool     // it is we who connect
 	cancel context.CancelCauseFunc
 	opened chan struct{} // closed when the data connection is there
 	done   chan result
@@ -60,6 +65,9 @@ const patience = 1500 * time.Millisecond
 func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *registry.Entry) {
 	r := result{err: errNoData}
 	defer func() {
+		if p := recover(); p != nil {
+			r.err = fmt.Errorf("%w: %v\n%s", errFault, p, debug.Stack())
+		}
 		t.done <- r
 	}()
 	conn, err := t.connect(ctx, o, cfg.ConnectTimeout)
@@ -73,14 +81,54 @@ func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *regis
 	close(t.opened)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	defer conn.Close()
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
 
 	start := time.Now()
 	f := &flow{ctx: ctx, conn: conn, entry: entry, throttle: throttle{rate: t.rate}, stall: cfg.StallTimeout, begun: start, lively: start}
 	r.reply, r.err = t.work(f)
 	r.bytes, r.took = f.bytes, time.Since(start)
+	if r.err == nil && t.kind != registry.Uploading {
+		conn, r.err = conclude(conn)
+	}
 	if r.err != nil && ctx.Err() != nil {
 		r.err = context.Cause(ctx) // what broke, broke because we ended it
+	}
+}
+
+// conclusion is how long the end of what was sent waits for the client's own. The
+// file is out by then; a client that keeps its side open gets its reply anyway.
+const conclusion = 250 * time.Millisecond
+
+// conclude ends the sending side and looks for the client's end, since to close
+// with something unread would reset the connection under its last bytes (RFC
+// 1122, section 4.2.2.13). It returns nil if somebody else closes now.
+func conclude(conn net.Conn) (net.Conn, error) {
+	half, ok := conn.(*net.TCPConn)
+	if !ok || half.CloseWrite() != nil {
+		return conn, nil
+	}
+	deadline := time.Now().Add(conclusion)
+	half.SetReadDeadline(deadline)
+	buf := make([]byte, 512)
+	for {
+		_, err := half.Read(buf)
+		switch {
+		case err == nil && time.Now().Before(deadline):
+		case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
+			go func() {
+				drain(half, lingerTime)
+				half.Close()
+			}()
+			return nil, nil
+		case errors.Is(err, io.EOF):
+			return conn, nil
+		default:
+			return conn, err
+		}
 	}
 }
 
@@ -132,10 +180,43 @@ func (f *flow) judge(err error, n int64) error {
 // doubt is how long the end of an upload waits for the control connection to
 // end, too. The end of the data is the end of the file only while the control
 // connection is there (RFC 959, section 2.3), and a client that is killed ends
-// both, within a moment and in any order. What took long deserves more of it:
-// never more than a fiftieth, so that small files are not held up.
+// both, within a moment and in any order. What took long deserves more of it.
 func (f *flow) doubt() time.Duration {
-	return min(time.Since(f.begun)/50, 5*time.Millisecond)
+	return min(max(time.Since(f.begun)/50, 2*time.Millisecond), 20*time.Millisecond)
+}
+
+// atEnd looks once more whether an upload whose data has ended is one that the
+// client wants kept. It does not if it said ABOR, which may be still unread.
+//
+// Some devices close everything as soon as they have sent their file, and a
+// client that is killed does the same in the middle of one. Only where that could
+// cost a file that is there, it counts as killed.
+func (f *flow) atEnd(control net.Conn, replaces bool) error {
+	wait := time.Duration(0)
+	if replaces {
+		wait = f.doubt()
+	}
+	said, gone := peek(control, wait)
+	switch {
+	case f.ctx.Err() != nil:
+		return context.Cause(f.ctx)
+	case waiting(said, "ABOR"):
+		return errAborted
+	case gone && replaces && !waiting(said, "QUIT"): // who takes leave has sent all
+		return errLost
+	}
+	return nil
+}
+
+// waiting tells whether one of the lines that wait to be read is that command.
+func waiting(lines []byte, verb string) bool {
+	for line := range bytes.SplitSeq(lines, []byte("\n")) {
+		word := bytes.TrimFunc(line, func(r rune) bool { return r < 'A' || r > 'z' }) // Telnet's bytes around it
+		if strings.EqualFold(string(word), verb) {
+			return true
+		}
+	}
+	return false
 }
 
 // sendFile sends size bytes of file from where it stands. Both keep their

@@ -91,8 +91,8 @@ func (p *Pattern) UnmarshalText(b []byte) error {
 	return err
 }
 
-// ParsePatterns reads a list parted by commas or blanks. The empty text is the
-// empty list.
+// ParsePatterns reads a list parted by commas or blanks. Only the empty text is
+// the empty list.
 func ParsePatterns(text string) (Patterns, error) {
 	var list Patterns
 	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -101,6 +101,9 @@ func ParsePatterns(text string) (Patterns, error) {
 			return nil, err
 		}
 		list = append(list, p)
+	}
+	if len(list) == 0 && text != "" { // a list of nothing opens what a slip was to close
+		return nil, invalid("%q names no address", text)
 	}
 	return list, list.validate()
 }

@@ -354,6 +354,9 @@ func (f callerFunc) call(u *User) error {
 // openExisting opens a file, but makes none: that is done by create alone. An
 // empty file is one that is yet to be filled.
 func openExisting(name string, flag int, mode os.FileMode) (*os.File, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // to open some of them would never end
+		return nil, errNotFile
+	}
 	f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
 	if err != nil || flag&os.O_RDWR != 0 {
 		return f, err
@@ -365,11 +368,16 @@ func openExisting(name string, flag int, mode os.FileMode) (*os.File, error) {
 	return f, nil
 }
 
+// errNotFile is what a database cannot be: a folder, a device, a pipe.
+var errNotFile = errors.New("it is no regular file")
+
 // opening puts an error of opening the file in our terms.
 func (db DB) opening(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %s does not exist", ErrNoDatabase, db.path)
+		return fmt.Errorf("%w: %s does not exist, or is empty", ErrNoDatabase, db.path)
+	case errors.Is(err, errNotFile):
+		return fmt.Errorf("opening the user database: %s: %w", db.path, err)
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return fmt.Errorf("%w: %s, for %v", ErrBusy, db.path, lockWait)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):

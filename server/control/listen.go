@@ -26,8 +26,8 @@ const answerTime = 2 * time.Second
 
 // Listen makes the Unix socket at path, with the given permissions and group (-1
 // leaves the group as it comes). Where a daemon uses the path already it returns
-// ErrInUse; a socket that a dead one left is replaced. The folder is made if only
-// it is missing. Closing the listener removes the socket if it is still ours.
+// ErrInUse; a socket that a dead one left is replaced. The folder is made if it
+// is missing. Closing the listener removes the socket if it is still ours.
 //
 // A lock on the file beside the socket (path + ".lock"), held until Close, makes
 // looking and replacing one step: without it, of two daemons that start together,
@@ -44,7 +44,7 @@ func listen(path string, mode fs.FileMode, gid int) (net.Listener, error) {
 	if most := len(syscall.RawSockaddrUnix{}.Path) - 1; len(path) > most {
 		return nil, fmt.Errorf("the path is longer than the %d bytes a socket's may have", most)
 	}
-	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
 	lock, err := acquire(path + ".lock")

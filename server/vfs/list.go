@@ -40,6 +40,8 @@ type ListOptions struct {
 	Sort      Order
 	Reverse   bool
 	Limit     int // most entries, 0 is no limit
+
+	Stop func() bool // asked now and then; ends the listing early if it says so
 }
 
 // A Listing is a directory being listed. It holds regular files, directories
@@ -147,6 +149,9 @@ func (l *Listing) Close() error {
 
 // read fetches the next names and reports whether there may be more.
 func (l *Listing) read() bool {
+	if l.opt.Stop != nil && l.opt.Stop() {
+		return false
+	}
 	more, err := l.lister.read(&l.es)
 	if err != nil {
 		l.err = fail("list", l.path, err)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
 	"portreeve/userdb"
 )
 
@@ -337,7 +339,14 @@ func (u *Upload) Commit() error {
 	if u.done {
 		return fail("store", u.path, fs.ErrClosed)
 	}
-	if err := u.file.Close(); err != nil {
+	// The lock that keeps a hidden file from being swept up lasts as long as one
+	// of its descriptors does; closing one tells whether all was written.
+	lock, err := unix.Dup(int(u.file.Fd()))
+	if err == nil {
+		defer unix.Close(lock)
+		err = u.file.Close()
+	}
+	if err != nil {
 		u.Discard()
 		return fail("store", u.path, err)
 	}
@@ -345,7 +354,7 @@ func (u *Upload) Commit() error {
 		u.end()
 		return nil
 	}
-	err := u.fs.do(u.rename)
+	err = u.fs.do(u.rename)
 	if err == nil {
 		u.temp = ""
 	}
