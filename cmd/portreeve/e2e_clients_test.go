@@ -355,16 +355,16 @@ func roundTrip(t *testing.T, d *site, c client, m mode) {
 	d.mkdir(t, dir)
 	sent := randomFile(t, 300<<10+17)
 	if c.put != nil {
-		c.put(d.job(m, "alice", name, sent)).must(t)
+		c.put(d.job(t, m, "alice", name, sent)).must(t)
 	} else {
 		d.place(t, sent, name)
 	}
 	sameContent(t, sent, d.path(name))
-	if out := c.list(d.job(m, "alice", dir, "")).must(t); !strings.Contains(out, "Käse & Brot.bin") && !strings.Contains(out, "K%C3%A4se") {
+	if out := c.list(d.job(t, m, "alice", dir, "")).must(t); !strings.Contains(out, "Käse & Brot.bin") && !strings.Contains(out, "K%C3%A4se") {
 		t.Errorf("the list lacks the file:\n%s", out)
 	}
 	got := filepath.Join(t.TempDir(), "got")
-	out := c.get(d.job(m, "alice", name, got)).must(t)
+	out := c.get(d.job(t, m, "alice", name, got)).must(t)
 	sameContent(t, sent, got)
 	if t.Failed() {
 		t.Log(out)

@@ -46,7 +46,7 @@ func TestWhoShowsTransfers(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := filepath.Join(t.TempDir(), "got")
-			s := showAndKick(t, d, c, c.get(d.job(c.modes[0], "slow", name, got)), session.Downloading, "/"+name)
+			s := showAndKick(t, d, c, c.get(d.job(t, c.modes[0], "slow", name, got)), session.Downloading, "/"+name)
 			if s.Size != 64<<20 {
 				t.Errorf("who shows a file of %d bytes, not %d", s.Size, 64<<20)
 			}
@@ -54,7 +54,7 @@ func TestWhoShowsTransfers(t *testing.T) {
 				return
 			}
 			name = c.name + ".up"
-			showAndKick(t, d, c, c.put(d.job(c.modes[0], "slow", name, sent)), session.Uploading, "/"+name)
+			showAndKick(t, d, c, c.put(d.job(t, c.modes[0], "slow", name, sent)), session.Uploading, "/"+name)
 			if size := sizeOf(d.path(name)); size >= 0 {
 				t.Errorf("the upload that was broken off left %d bytes", size)
 			}
@@ -97,7 +97,7 @@ func TestSlowClient(t *testing.T) {
 	t.Parallel()
 	const rate = 200 << 10
 	d := startSite(t)
-	j := d.job(epsv, "alice", "up", randomFile(t, 64<<20))
+	j := d.job(t, epsv, "alice", "up", randomFile(t, 64<<20))
 	var out bytes.Buffer
 	program := curlArgs(j, "--limit-rate", fmt.Sprint(rate), "-T", j.local, j.url()).start(t, &out)
 	defer program.Wait()
@@ -185,7 +185,7 @@ func TestWatch(t *testing.T) {
 	}
 	defer watch.Wait()
 	defer watch.Process.Kill()
-	j := d.job(epsv, "slow", "large", filepath.Join(t.TempDir(), "got"))
+	j := d.job(t, epsv, "slow", "large", filepath.Join(t.TempDir(), "got"))
 	var out bytes.Buffer
 	program := curlArgs(j, "-o", j.local, j.url()).start(t, &out)
 	defer program.Wait()

@@ -134,12 +134,12 @@ func TestMirror(t *testing.T) {
 	oddTree(t, here, 2000)
 	want := treeOf(t, here)
 
-	up := d.job(pasv, "alice", "tree", here)
+	up := d.job(t, pasv, "alice", "tree", here)
 	mirrorUp := func() { lftpScript(up, "mirror -R --parallel=4 "+quote(here)+" /tree").must(t) }
 	mirrorUp()
 	sameTree(t, "up", want, treeOf(t, d.path("tree")))
 
-	down := d.job(epsv6, "alice", "tree", back)
+	down := d.job(t, epsv6, "alice", "tree", back)
 	lftpScript(down, "mirror --parallel=4 /tree "+quote(back)).must(t)
 	sameTree(t, "down", want, treeOf(t, back))
 
@@ -175,7 +175,7 @@ func TestRecursion(t *testing.T) {
 	}
 	want := treeOf(t, filepath.Join(here, "tree"))
 
-	j := d.job(pasv, "alice", "", "")
+	j := d.job(t, pasv, "alice", "", "")
 	cmdline(append(ncftpArgs("ncftpput", j), "-R", j.host, "/", filepath.Join(here, "tree"))...).must(t)
 	sameTree(t, "ncftpput -R", want, treeOf(t, d.path("tree")))
 

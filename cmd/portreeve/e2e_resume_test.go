@@ -32,7 +32,7 @@ func TestResumeDownload(t *testing.T) {
 			needs(t, c.programs...)
 			name, got := "for-"+c.name, filepath.Join(t.TempDir(), "got")
 			var out bytes.Buffer
-			cut := c.get(d.job(c.modes[0], "slow", name, got)).start(t, &out)
+			cut := c.get(d.job(t, c.modes[0], "slow", name, got)).start(t, &out)
 			eventually(t, "a part of the file is here", func() bool { return sizeOf(got) >= cutAt })
 			cut.Process.Kill()
 			cut.Wait()
@@ -40,7 +40,7 @@ func TestResumeDownload(t *testing.T) {
 			if part >= cutSize {
 				t.Fatalf("the program was not cut off: it has all %d bytes", part)
 			}
-			rest := d.job(c.modes[0], "alice", name, got)
+			rest := d.job(t, c.modes[0], "alice", name, got)
 			rest.resume = part
 			said := c.get(rest).must(t)
 			sameContent(t, sent, got)
@@ -67,7 +67,7 @@ func TestResumeUpload(t *testing.T) {
 			needs(t, c.programs...)
 			name := c.name + ".bin"
 			cutOff(t, d, c, sent, name, func() bool { return sizeOf(d.path(name)) >= cutAt })
-			rest := d.job(c.modes[0], "alice", name, sent)
+			rest := d.job(t, c.modes[0], "alice", name, sent)
 			rest.resume = sizeOf(d.path(name))
 			if rest.resume >= cutSize {
 				t.Fatalf("the program was not cut off: the server has all %d bytes", rest.resume)
@@ -111,7 +111,7 @@ func TestBrokenUpload(t *testing.T) {
 func cutOff(t *testing.T, d *site, c client, local, name string, enough func() bool) {
 	t.Helper()
 	var out bytes.Buffer
-	cut := c.put(d.job(c.modes[0], "slow", name, local)).start(t, &out)
+	cut := c.put(d.job(t, c.modes[0], "slow", name, local)).start(t, &out)
 	eventually(t, "a part of the file is there", enough)
 	cut.Process.Kill()
 	cut.Wait()
@@ -128,7 +128,7 @@ func TestKilledUpload(t *testing.T) {
 	for i := range 20 {
 		name := fmt.Sprintf("precious%02d", i)
 		d.place(t, old, name)
-		j := d.job(epsv, "alice", name, "-") // standard input
+		j := d.job(t, epsv, "alice", name, "-") // standard input
 		c := curl.put(j)
 		needs(t, c.args[0])
 		cmd := exec.Command(c.args[0], c.args[1:]...)

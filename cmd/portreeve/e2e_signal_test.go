@@ -22,7 +22,7 @@ func slowly(t *testing.T, d *site, size int64) (program *exec.Cmd, want, got str
 	t.Helper()
 	want, got = randomFile(t, size), filepath.Join(t.TempDir(), "got")
 	d.place(t, want, "large")
-	j := d.job(epsv, "slow", "large", got)
+	j := d.job(t, epsv, "slow", "large", got)
 	program = curlArgs(j, "-o", got, j.url()).start(t, new(bytes.Buffer))
 	t.Cleanup(func() { program.Process.Kill() })
 	d.busy(t, session.Downloading, "/large")

@@ -93,9 +93,13 @@ func newSite(t testing.TB, cred *syscall.Credential, directives ...string) *site
 // configure writes the configuration file; a running server must be told.
 func (d *site) configure(t testing.TB, directives ...string) {
 	t.Helper()
+	bind6 := "" // on the same line, so that faults are on the same lines everywhere
+	if haveIPv6() {
+		bind6 = "Bind ::1,0"
+	}
 	lines := append([]string{
 		"Bind 127.0.0.1,0",
-		"Bind ::1,0",
+		bind6,
 		"UserDB " + filepath.Join(d.dir, "users.db"),
 		"ControlSocket " + d.socket(),
 		"PasswordCost 10 8 1", // the tests are not about how slow a hash is
@@ -106,6 +110,16 @@ func (d *site) configure(t testing.TB, directives ...string) {
 	}, directives...)
 	writeFile(t, d.conf, []byte(strings.Join(lines, "\n")+"\n"))
 }
+
+// haveIPv6 tells whether the loopback has IPv6. Where it has not, tests of IPv6
+// fail, and those alone.
+var haveIPv6 = sync.OnceValue(func() bool {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err == nil {
+		l.Close()
+	}
+	return err == nil
+})
 
 func (d *site) socket() string { return filepath.Join(d.dir, "s") }
 
@@ -166,7 +180,7 @@ func (d *site) start(t testing.TB) {
 				d.port6 = port
 			}
 		}
-		return err == nil && d.port4 != "" && d.port6 != ""
+		return err == nil && d.port4 != "" && (d.port6 != "" || !haveIPv6())
 	})
 }
 
@@ -249,7 +263,11 @@ func (d *site) signal(t testing.TB, sig os.Signal) {
 }
 
 // job is what a client is to do at this server.
-func (d *site) job(m mode, user, remote, local string) job {
+func (d *site) job(t testing.TB, m mode, user, remote, local string) job {
+	t.Helper()
+	if m.ipv6 && d.port6 == "" {
+		t.Fatal("there is no IPv6 on the loopback of this machine, which this test needs (sysctl net.ipv6.conf.lo.disable_ipv6=0)")
+	}
 	j := job{mode: m, host: "127.0.0.1", port: d.port4, user: user, remote: remote, local: local}
 	if m.ipv6 {
 		j.host, j.port = "::1", d.port6

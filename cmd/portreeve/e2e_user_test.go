@@ -17,7 +17,7 @@ func TestOwners(t *testing.T) {
 	t.Parallel()
 	d := startSite(t)
 	sent := randomFile(t, 1000)
-	curl.put(d.job(epsv, "alice", "mine", sent)).must(t)
+	curl.put(d.job(t, epsv, "alice", "mine", sent)).must(t)
 	wantOwner(t, d.path("mine"), d.uid)
 	if os.Getuid() != 0 {
 		return
@@ -25,12 +25,12 @@ func TestOwners(t *testing.T) {
 	// As root, what is not the user's is out of reach though it is in the home.
 	writeFile(t, d.path("roots"), []byte("secret"))
 	os.Chmod(d.path("roots"), 0o600)
-	if out, err := curl.get(d.job(epsv, "alice", "roots", filepath.Join(t.TempDir(), "got"))).run(t); err == nil {
+	if out, err := curl.get(d.job(t, epsv, "alice", "roots", filepath.Join(t.TempDir(), "got"))).run(t); err == nil {
 		t.Errorf("alice reads what is root's:\n%s", out)
 	}
 	os.Chmod(d.home, 0o755)
 	os.Chown(d.home, 0, 0)
-	if out, err := curl.put(d.job(epsv, "alice", "new", sent)).run(t); err == nil {
+	if out, err := curl.put(d.job(t, epsv, "alice", "new", sent)).run(t); err == nil {
 		t.Errorf("alice writes to what is root's:\n%s", out)
 	}
 }
@@ -66,7 +66,7 @@ func TestOrdinaryUser(t *testing.T) {
 	t.Run("who", func(t *testing.T) {
 		t.Parallel()
 		d.place(t, randomFile(t, 64<<20), "large")
-		j := d.job(epsv, "slow", "large", filepath.Join(t.TempDir(), "got"))
+		j := d.job(t, epsv, "slow", "large", filepath.Join(t.TempDir(), "got"))
 		showAndKick(t, d, curl, curl.get(j), session.Downloading, "/large")
 	})
 }
