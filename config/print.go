@@ -111,7 +111,7 @@ func (t Table[T]) WriteSample(w io.Writer, defaults T) error {
 			if f.AliasOf == "" {
 				fmt.Fprintf(&b, "#%s\n", Line(f.Name, f.Bind(&defaults).String()))
 			} else {
-				fmt.Fprintf(&b, "#%-27s %s\n", f.Name, f.Bind(&defaults).Type())
+				fmt.Fprintf(&b, "# Form: %s %s\n", f.Name, f.Bind(&defaults).Type())
 			}
 		}
 	}

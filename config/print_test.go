@@ -105,7 +105,7 @@ func TestWriteSample(t *testing.T) {
 		"\n# A file. Needs a restart.\n",
 		"\n# Most clients. Not yet in effect.\n#MaxClients                   50\n",
 		"#Word                         one,two\n",
-		"#Shout                       word\n",
+		"# Form: Shout word\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the sample has no %q:\n%s", want, b.String())

@@ -375,7 +375,7 @@ var errNotFile = errors.New("it is no regular file")
 func (db DB) opening(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %s does not exist, or is empty", ErrNoDatabase, db.path)
+		return fmt.Errorf("%w: %s does not exist", ErrNoDatabase, db.path)
 	case errors.Is(err, errNotFile):
 		return fmt.Errorf("opening the user database: %s: %w", db.path, err)
 	case errors.Is(err, bolterrors.ErrTimeout):

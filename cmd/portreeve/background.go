@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"portreeve/server"
 )
 
 // Going to the background: a Go program cannot fork, so it starts itself again
@@ -19,6 +21,16 @@ import (
 const readyVariable = "PORTREEVE_READY_FD"
 
 const readyFD = 3 // the first of ExtraFiles
+
+// warnBackground tells what the log would, while somebody is looking.
+func warnBackground(e *env, cfg server.Config) {
+	if names := cfg.Pending(); len(names) > 0 {
+		fmt.Fprintln(e.err, "portreeve: not yet in effect: "+strings.Join(names, ", "))
+	}
+	if cfg.LogFile == "" {
+		fmt.Fprintln(e.err, "portreeve: in the background without LogFile nothing is logged")
+	}
+}
 
 func goBackground(e *env) error {
 	program, err := os.Executable()

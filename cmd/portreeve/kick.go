@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"portreeve/server/control"
 	"portreeve/server/session"
 )
 
@@ -22,8 +24,8 @@ func newKick(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kick ID | --user ACCOUNT | --addr ADDRESS",
 		Short: "End sessions",
-		Long: `Kick ends the session with the given id (portreeve who shows it), or all that the
-filters choose. The client is told the message, and its transfer is cut off.
+		Long: `Kick ends the session with the given id (portreeve who shows it), or all that
+the filters choose. The client is told the message, and its transfer is cut off.
 
 ` + exitStatusHelp,
 		Example: `  portreeve kick 4711 --message "maintenance, back at nine"
@@ -40,6 +42,9 @@ filters choose. The client is told the message, and its transfer is cut off.
 		opts.id = strings.Join(args, "")
 		if filtered := fs.Changed("user") || fs.Changed("addr"); filtered == (len(args) == 1) {
 			return usagef("say whom to kick: either a session id, or --user and --addr")
+		}
+		if len(opts.message) > control.MaxMessage || strings.ContainsFunc(opts.message, unicode.IsControl) {
+			return usagef("--message is one line of at most %d bytes", control.MaxMessage)
 		}
 		return runKick(cmd.Context(), e, opts)
 	}
@@ -96,8 +101,8 @@ func newAbort(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "abort ID",
 		Short: "End a transfer, keep the session",
-		Long: `Abort ends the transfer of the session with the given id (portreeve who shows it).
-The client is told so and stays logged in.
+		Long: `Abort ends the transfer of the session with the given id (portreeve who shows
+it). The client is told so and stays logged in.
 
 ` + exitStatusHelp,
 		Example: `  portreeve abort 4711`,

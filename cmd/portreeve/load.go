@@ -2,12 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"portreeve/config"
 	"portreeve/server"
@@ -108,5 +111,26 @@ func (s *configSource) load() (server.Config, config.Origins, error) {
 			return cfg, nil, usagef("%s: %w", directive, err)
 		}
 	}
+	if err := checkPlaces(cfg); err != nil {
+		return cfg, nil, usagef("%w", err)
+	}
 	return cfg, origins, nil
+}
+
+// checkPlaces finds out whether the files that the daemon makes at its start can
+// be there at all.
+func checkPlaces(cfg server.Config) error {
+	var faults []error
+	for _, f := range []struct{ directive, path string }{{"LogFile", cfg.LogFile}, {"PIDFile", cfg.PIDFile}} {
+		if f.path == "" {
+			continue
+		}
+		if info, err := os.Stat(filepath.Dir(f.path)); err != nil || !info.IsDir() {
+			faults = append(faults, fmt.Errorf("%s: there is no folder %s", f.directive, filepath.Dir(f.path)))
+		}
+	}
+	if most := len(unix.RawSockaddrUnix{}.Path) - 1; len(cfg.ControlSocket) > most {
+		faults = append(faults, fmt.Errorf("ControlSocket: the path of a socket has at most %d bytes", most))
+	}
+	return errors.Join(faults...)
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"portreeve/server/control"
@@ -48,14 +49,23 @@ func run(ctx context.Context, e *env, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(e.err, "portreeve: %v\n", err)
+	complain(e, err.Error())
 	if hinted, ok := errors.AsType[*hintError](err); ok {
-		fmt.Fprintf(e.err, "portreeve: hint: %s\n", hinted.hint)
+		complain(e, "hint: "+hinted.hint)
 	}
 	if !began { // cobra refused the command line before any command of ours ran
 		return exitUsage
 	}
 	return exitCode(err)
+}
+
+// complain prints an error, which may have several lines. What it quotes of an
+// argument or a file cannot steer the terminal.
+func complain(e *env, text string) {
+	fmt.Fprint(e.err, "portreeve: ")
+	for line := range strings.SplitSeq(text, "\n") {
+		fmt.Fprintln(e.err, visible(line))
+	}
 }
 
 // The exit codes of every command.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/user"
 	"path/filepath"
 )
 
@@ -15,7 +16,13 @@ func (e *env) stateHome() string {
 	if dir := e.getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "portreeve")
 	}
-	return filepath.Join(e.getenv("HOME"), ".local", "state", "portreeve")
+	home := e.getenv("HOME")
+	if u, err := user.Current(); !filepath.IsAbs(home) && err == nil {
+		home = u.HomeDir
+	}
+	// Never a path that depends on the folder one is in: two commands would then
+	// use two databases.
+	return filepath.Join("/", home, ".local", "state", "portreeve")
 }
 
 // defaultDB is the user database that commands use without --db.

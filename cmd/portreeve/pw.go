@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"portreeve/config"
 	"portreeve/server"
@@ -30,9 +31,10 @@ The database is the one of --db, else of $PORTREEVE_DB, else
 
 // pwOptions is what the commands of pw share.
 type pwOptions struct {
-	db    string
-	file  string // pure-pw's text file, which there is none of here
-	index bool   // pure-pw's -m, which has nothing left to do
+	db     string
+	dbFlag *pflag.Flag
+	file   string // pure-pw's text file, which there is none of here
+	index  bool   // pure-pw's -m, which has nothing left to do
 }
 
 func newPw(e *env) *cobra.Command {
@@ -48,6 +50,7 @@ func newPw(e *env) *cobra.Command {
 	group.Long = pwLong
 	shared := group.PersistentFlags()
 	shared.StringVarP(&opts.db, "db", "F", "", "user `database`")
+	opts.dbFlag = shared.Lookup("db")
 	shared.StringVarP(&opts.file, "passwd-file", "f", "", "refused: there is no text file here")
 	shared.BoolVarP(&opts.index, "mkdb", "m", false, "accepted and not needed: there is nothing to rebuild")
 	hideFlags(shared, "passwd-file", "mkdb")
@@ -74,6 +77,9 @@ func (o *pwOptions) at(e *env) userdb.DB {
 
 // open is at, for a command: it refuses what pure-pw's options ask in vain.
 func (o *pwOptions) open(e *env) (userdb.DB, error) {
+	if o.dbFlag.Changed && o.db == "" {
+		return userdb.DB{}, usagef("--db is empty: it names no database")
+	}
 	if o.file != "" {
 		return userdb.DB{}, withHint(usagef("-f names a password file of pure-pw; users are kept in a database here"),
 			"-F or --db names the database")
@@ -145,7 +151,7 @@ but not root, and sees nothing outside the HOME of -d; with -D it may leave it.
 
 ` + exitStatusHelp,
 		Example: `  portreeve pw useradd alice -u ftp -d /home/ftp/alice
-  printf 'secret\nsecret\n' | portreeve pw useradd bob -u 1001 -g 1001 -d /home/ftp/bob -N 10G`,
+  printf 'secret\nsecret\n' | portreeve pw useradd bob -u 1001 -d /srv/bob`,
 		Args: pwName,
 	}
 	opts.given = addUserFlags(cmd, userdb.New(""))

@@ -150,8 +150,8 @@ func newPwList(e *env, shared *pwOptions) *cobra.Command {
 		Short: "List all users",
 		Long: `List prints a line for each user, in the order of their names: name, home and
 full name, in columns on a terminal and parted by tabs otherwise. With --json
-each line is an object with every attribute (JSON Lines), so that a list of any
-length can be read as it comes.
+each line is an object with every attribute that is set (JSON Lines), so that a
+list of any length can be read as it comes.
 
 ` + exitStatusHelp,
 		Example: `  portreeve pw list

@@ -35,10 +35,11 @@ then have ShutdownGrace to end, and a second signal ends them at once. SIGHUP
 makes it read its configuration again and open its log anew.
 
 Every directive of the configuration file is also a flag, and goes before the
-file. As root, files are touched with the ids of the user who is logged in;
-otherwise the daemon acts as itself for everybody.`,
+file; --db and --socket are short for --userdb and --controlsocket. As root,
+files are touched with the ids of the user who is logged in; otherwise the
+daemon acts as itself for everybody.`,
 		Example: `  portreeve serve --config /etc/portreeve/portreeve.conf
-  portreeve serve --bind 127.0.0.1,2121 --passiveportrange "30000 30100" --userdb ./users.db`,
+  portreeve serve --bind 127.0.0.1,2121 --db ./users.db`,
 		Args: cobra.NoArgs,
 	}
 	source := addConfigFlags(e, cmd)
@@ -67,6 +68,7 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 		return err
 	}
 	if cfg.Daemonize && os.Getenv(readyVariable) == "" {
+		warnBackground(e, cfg)
 		return goBackground(e)
 	}
 	if e.getenv("GOGC") == "" {
@@ -75,6 +77,11 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 		// sooner costs no transfer anything.
 		debug.SetGCPercent(50)
 	}
+	// From here on a hangup is a wish to reload, not the end: whoever sees the
+	// socket or the file with the process id may send one.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	d := &daemon{env: e, source: source, started: time.Now(), level: new(slog.LevelVar)}
 	if err := d.openLog(cfg); err != nil {
 		return err
@@ -109,7 +116,7 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	}
 	d.greet(cfg)
 	tellReady()
-	return d.serve(ctx)
+	return d.serve(ctx, hangup)
 }
 
 // greet logs what an administrator should know at the start.
@@ -126,10 +133,8 @@ func (d *daemon) greet(cfg server.Config) {
 }
 
 // serve runs listeners until ctx ends or one of them fails, and then shuts down.
-func (d *daemon) serve(ctx context.Context) error {
-	hangup, second := make(chan os.Signal, 1), make(chan os.Signal, 2)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+func (d *daemon) serve(ctx context.Context, hangup <-chan os.Signal) error {
+	second := make(chan os.Signal, 2)
 	group, running := errgroup.WithContext(ctx)
 	for _, l := range d.listens {
 		group.Go(func() error {
@@ -240,6 +245,9 @@ func (d *daemon) openControl(ctx context.Context, cfg server.Config) (stop func(
 	changers, err := groupID(cfg.ControlGroup)
 	if err != nil {
 		return nil, usagef("ControlGroup: %w", err)
+	}
+	if gid < 0 { // who may change things must be able to open the socket
+		gid = changers
 	}
 	l, err := control.Listen(cfg.ControlSocket, cfg.ControlSocketMode, gid)
 	if err != nil {

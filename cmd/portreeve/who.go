@@ -34,15 +34,16 @@ func newWho(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "who",
 		Short: "Show who is connected and what they do",
-		Long: `Who lists the sessions of the daemon, ordered by session id. Its formats are those
-of pure-ftpwho, with the session id for the process id; the last one given counts.
-A time is since the client connected, a speed the average of the transfer under
-way, and names of hosts are looked up for two seconds at most. Only --json and
---watch tell everything: every size in bytes, the speed over the last second and
-over the last ten, directories, commands, client programs, TLS.
+		Long: `Who lists the sessions of the daemon, ordered by session id. Its formats are
+those of pure-ftpwho, with the session id for the process id; the last one
+given counts. A time is since the client connected, a speed the average of the
+transfer under way, and names of hosts are looked up for two seconds at most.
+Only --json and --watch tell everything: every size in bytes, the speed over
+the last second and over the last ten, directories, commands, client programs,
+TLS.
 
---json prints an array, a session a line. --watch prints, once an interval, a line
-{"time": ..., "sessions": [...]} with the same sessions.
+--json prints an array, a session a line. --watch prints, once an interval, a
+line {"time": ..., "sessions": [...]} with the same sessions.
 
 ` + exitStatusHelp,
 		Example: `  portreeve who

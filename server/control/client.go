@@ -101,6 +101,9 @@ func (c *Client) ask(ctx context.Context, method, path string, body any, read fu
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	if c.Socket == "" {
+		return nil, fmt.Errorf("%w: no socket is named", ErrNoDaemon)
+	}
 	var content io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)

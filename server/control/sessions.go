@@ -298,8 +298,9 @@ func noSession(id session.ID) error {
 	return fail(http.StatusNotFound, "there is no session %v", id)
 }
 
-// maxMessage is what fits into a reply line that every client reads.
-const maxMessage = 400
+// MaxMessage is how many bytes a kick's message may have: what fits into a reply
+// line that every client reads.
+const MaxMessage = 400
 
 // kickReason reads the message, from the body or the query. It becomes part of a
 // reply to the client, so nothing in it may end the line or be a Telnet command.
@@ -309,8 +310,8 @@ func kickReason(r *http.Request, q url.Values) (error, error) {
 		return nil, err
 	}
 	switch m := body.Message; {
-	case len(m) > maxMessage:
-		return nil, fail(http.StatusBadRequest, "message is longer than %d bytes", maxMessage)
+	case len(m) > MaxMessage:
+		return nil, fail(http.StatusBadRequest, "message is longer than %d bytes", MaxMessage)
 	case !utf8.ValidString(m) || strings.ContainsFunc(m, unicode.IsControl):
 		return nil, fail(http.StatusBadRequest, "message is not one line of plain text")
 	}
