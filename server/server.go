@@ -28,6 +28,7 @@ type Server struct {
 	config   atomic.Pointer[Config]
 	network  network       // data connections; tcp but for tests
 	draining chan struct{} // closed when the server stops
+	threads  chan struct{} // held by downloads that hold a thread
 
 	// mu guards the fields that follow.
 	mu        sync.Mutex
@@ -43,7 +44,7 @@ var ErrClosed = errors.New("server closed")
 // New makes a server of cfg. It listens to nothing yet.
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
 	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{},
-		draining: make(chan struct{}), listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]context.CancelCauseFunc)}
+		draining: make(chan struct{}), threads: make(chan struct{}, threads), listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]context.CancelCauseFunc)}
 	s.Configure(cfg)
 	return s
 }

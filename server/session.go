@@ -483,7 +483,7 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 	if t.conn = o.ready(); t.conn != nil {
 		s.announce()
 	}
-	go t.move(work, o, s.cfg, s.entry)
+	go t.move(work, o, s)
 	return reply{}, nil
 }
 

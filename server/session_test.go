@@ -564,7 +564,7 @@ func TestEndOfDownload(t *testing.T) {
 		t.Errorf("after a reset: %q, %v", text, err)
 	}
 	// One that keeps its side open has its reply soon nevertheless.
-	data = c.epsv()
+	c.epsv()
 	c.cmd(150, "RETR small")
 	start := time.Now()
 	c.want(226)

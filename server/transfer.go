@@ -52,6 +52,8 @@ type flow struct {
 	entry    *registry.Entry
 	throttle throttle
 	stall    time.Duration
+	threads  chan struct{} // a place for each thread that may wait for a client
+	slow     bool          // this one is not worth a thread
 	bytes    int64
 	begun    time.Time
 	lively   time.Time // when something last moved
@@ -62,7 +64,8 @@ type flow struct {
 const patience = 1500 * time.Millisecond
 
 // move opens the data connection and does the work. It ends early when ctx does.
-func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *registry.Entry) {
+// Of the session it takes what never changes.
+func (t *transfer) move(ctx context.Context, o opener, s *session) {
 	r := result{err: errNoData}
 	defer func() {
 		if p := recover(); p != nil {
@@ -70,7 +73,7 @@ func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *regis
 		}
 		t.done <- r
 	}()
-	conn, err := t.connect(ctx, o, cfg.ConnectTimeout)
+	conn, err := t.connect(ctx, o, s.cfg.ConnectTimeout)
 	if err != nil {
 		if t.undo != nil {
 			t.undo()
@@ -79,7 +82,7 @@ func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *regis
 		return
 	}
 	close(t.opened)
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { sever(conn) })
 	defer stop()
 	defer func() {
 		if conn != nil {
@@ -88,7 +91,7 @@ func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *regis
 	}()
 
 	start := time.Now()
-	f := &flow{ctx: ctx, conn: conn, entry: entry, throttle: throttle{rate: t.rate}, stall: cfg.StallTimeout, begun: start, lively: start}
+	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout, threads: s.srv.threads, begun: start, lively: start}
 	r.reply, r.err = t.work(f)
 	r.bytes, r.took = f.bytes, time.Since(start)
 	if r.err == nil && t.kind != registry.Uploading {
@@ -97,6 +100,16 @@ func (t *transfer) move(ctx context.Context, o opener, cfg *Config, entry *regis
 	if r.err != nil && ctx.Err() != nil {
 		r.err = context.Cause(ctx) // what broke, broke because we ended it
 	}
+}
+
+// sever ends a connection under whoever is using it: one who waits in the kernel
+// wakes at the shutdown, one who waits in the runtime at the close.
+func sever(conn net.Conn) {
+	if half, ok := conn.(*net.TCPConn); ok {
+		_ = half.CloseRead()
+		_ = half.CloseWrite()
+	}
+	conn.Close()
 }
 
 // conclusion is how long the end of what was sent waits for the client's own. The
@@ -230,7 +243,7 @@ func (f *flow) sendFile(file *os.File, size int64) error {
 		if err := f.arm(); err != nil {
 			return err
 		}
-		n, err := io.CopyN(f.conn, file, min(size-sent, f.throttle.step()))
+		n, err := f.sendStep(file, min(size-sent, f.throttle.step()))
 		sent += n
 		if cerr := f.count(n); cerr != nil {
 			return cerr
