@@ -92,17 +92,12 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 	if f.actor, f.who, err = actAs(o.As); err != nil {
 		return nil, fmt.Errorf("open home %q: %w", home, err)
 	}
-	err = f.do(func() (err error) {
-		if f.root, err = openRoot(f.host); err != nil {
-			return err
-		}
-		err = f.root.enter(f.start)
-		if err != nil && f.host != "/" && errors.Is(err, fs.ErrNotExist) && f.start != "/" {
-			f.start = "/"
-			err = f.root.enter(f.start)
-		}
-		return err
-	})
+	// The administrator says where the root is, also below a folder that is
+	// closed to the user, as chroot(2) would have it. What is in it is the
+	// user's affair.
+	if f.root, err = openRoot(f.host); err == nil {
+		err = f.do(func() error { return f.begin() })
+	}
 	if err != nil {
 		f.Close()
 		if errors.Is(err, ErrIdentity) {
@@ -111,6 +106,16 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 		return nil, fmt.Errorf("open home %q: %w: %w", home, ErrNoHome, cause(err))
 	}
 	return f, nil
+}
+
+// begin enters the directory where the user starts; it runs as the user.
+func (f *FS) begin() error {
+	err := f.root.enter(f.start)
+	if err != nil && f.host != "/" && errors.Is(err, fs.ErrNotExist) && f.start != "/" {
+		f.start = "/"
+		err = f.root.enter(f.start)
+	}
+	return err
 }
 
 // place splits a home into the host path of the root and the virtual path of
