@@ -594,24 +594,10 @@ func TestKickOfOneThatDoesNotRead(t *testing.T) {
 func TestUrgentABOR(t *testing.T) {
 	r := newRig(t)
 	r.put("f", strings.Repeat("x", 64<<20))
-	conn := r.real()
-	c := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
-	c.want(220)
-	c.cmd(331, "USER alice")
-	c.cmd(230, "PASS secret")
-	c.cmd(200, "TYPE I")
-	text := c.cmd(229, "EPSV")
-	var port int
-	if _, err := fmt.Sscanf(text[strings.Index(text, "(")+1:], "|||%d|", &port); err != nil {
-		t.Fatal(err)
-	}
-	data, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer data.Close()
+	c := r.greet()
+	c.epsv()
 	c.cmd(150, "RETR f")
-	raw, err := conn.(*net.TCPConn).SyscallConn()
+	raw, err := c.conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -636,28 +622,15 @@ func TestClientThatLeavesAtOnce(t *testing.T) {
 		if old != "" {
 			r.put("picture", old)
 		}
-		conn := r.real()
-		c := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
-		c.want(220)
-		c.cmd(331, "USER alice")
-		c.cmd(230, "PASS secret")
-		c.cmd(200, "TYPE I")
-		text := c.cmd(229, "EPSV")
-		var port int
-		if _, err := fmt.Sscanf(text[strings.Index(text, "(")+1:], "|||%d|", &port); err != nil {
-			t.Fatal(err)
-		}
-		data, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := r.greet()
+		data := c.epsv()
 		c.cmd(150, "STOR picture")
 		picture := strings.Repeat("pixels", 100_000)
 		if _, err := io.WriteString(data, picture); err != nil {
 			t.Fatal(err)
 		}
 		data.Close()
-		conn.Close()
+		c.conn.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		if err := r.srv.Shutdown(ctx); err != nil {
 			t.Fatal(err)
@@ -675,24 +648,11 @@ func TestRealSockets(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.PassivePorts.First, c.PassivePorts.Last = 42000, 42999 })
 	content := strings.Repeat("0123456789abcdef", 4<<20)
 	r.put("f", content)
-	conn := r.real()
-	c := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
-	c.want(220)
-	c.cmd(331, "USER alice")
-	c.cmd(230, "PASS secret")
-	c.cmd(200, "TYPE I")
+	c := r.greet()
 	var ports []int
 	open := func() net.Conn {
-		text := c.cmd(229, "EPSV")
-		var port int
-		if _, err := fmt.Sscanf(text[strings.Index(text, "(")+1:], "|||%d|", &port); err != nil {
-			t.Fatal(err)
-		}
-		ports = append(ports, port)
-		data, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			t.Fatal(err)
-		}
+		data := c.epsv()
+		ports = append(ports, data.RemoteAddr().(*net.TCPAddr).Port)
 		return data
 	}
 	data := open()
@@ -738,7 +698,7 @@ func TestRealSockets(t *testing.T) {
 		t.Errorf("passive ports can be guessed: %v", ports)
 	}
 	// More is on its way to the server when it says goodbye: no reset may eat that.
-	io.WriteString(conn, "QUIT\r\nNOOP\r\nNOOP\r\n")
+	io.WriteString(c.conn, "QUIT\r\nNOOP\r\nNOOP\r\n")
 	c.want(221)
 	if n, err := c.in.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("after 221: %d, %v", n, err)
