@@ -69,6 +69,7 @@ type Config struct {
 	Umask, DirUmask       fs.FileMode
 	NoTruncate            bool
 	AutoRename            bool
+	KeepUnconfirmed       bool
 	KeepAllFiles          bool
 	NoRename, NoChmod     bool
 	CustomerProof         bool
@@ -160,9 +161,12 @@ func DefaultConfig() Config {
 		PasswordMemory: 256 << 20,
 		PasswordCache:  time.Minute,
 
-		Umask:         0o133,
-		DirUmask:      0o022,
-		NoTruncate:    true,
+		Umask:      0o133,
+		DirUmask:   0o022,
+		NoTruncate: true,
+
+		KeepUnconfirmed: true,
+
 		FSCharset:     "UTF-8",
 		ClientCharset: "UTF-8",
 

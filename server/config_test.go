@@ -106,6 +106,7 @@ var ownDirectives = map[string]string{
 	"MaxLineLength":      "1024",
 	"ConnectTimeout":     "30s",
 	"StallTimeout":       "90s",
+	"KeepUnconfirmed":    "no",
 	"MaxTransferTime":    "48h",
 	"UserDB":             "/srv/users.db",
 	"PasswordCost":       "14 8 1",

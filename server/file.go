@@ -151,7 +151,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 	if s.ascii {
 		receive = (*flow).receiveASCII
 	}
-	control := s.conn
+	control, strict := s.conn, !s.cfg.KeepUnconfirmed
 	t.work = func(f *flow) (reply, error) {
 		defer func() { _ = up.Discard() }() // does nothing after Commit
 		if err := up.Begin(); err != nil {
@@ -160,7 +160,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		if err := receive(f, up.File()); err != nil {
 			return reply{}, err
 		}
-		if err := f.atEnd(control, up.Replaces()); err != nil {
+		if err := f.atEnd(control, strict || up.Replaces()); err != nil {
 			return reply{}, err
 		}
 		asked := up.Name()

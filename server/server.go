@@ -170,8 +170,11 @@ func (s *Server) handle(conn net.Conn) {
 	info := entry.Info()
 	c.log.Info("disconnected", "why", why, "took", time.Since(now).Round(time.Millisecond),
 		"up", info.TotalUp, "down", info.TotalDown)
-	if !c.deaf {
-		farewell(conn)
+	switch {
+	case c.leaving.Load(): // whoever ended it does not want to wait
+		farewell(conn, conclusion)
+	case !c.deaf:
+		farewell(conn, lingerTime)
 	}
 }
 
@@ -209,9 +212,9 @@ func (s *Server) turnAway(conn net.Conn, err error) {
 
 // farewell closes our side first and lets the client close its own, so that no
 // reset overtakes the last reply.
-func farewell(conn net.Conn) {
+func farewell(conn net.Conn, limit time.Duration) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		drain(conn, lingerTime)
+		drain(conn, limit)
 	}
 }
 

@@ -540,6 +540,8 @@ func (s *session) report(t *transfer, r result) {
 		s.log.Info("transfer failed", append(attrs, "err", r.err)...)
 	case t.kind == registry.Listing:
 		s.log.Debug("listed", attrs...)
+	case r.orphaned:
+		s.log.Warn("uploaded by a client that left at once; it may be a part", attrs...)
 	case t.kind == registry.Uploading:
 		s.log.Info("uploaded", attrs...)
 	default:

@@ -642,6 +642,28 @@ func TestClientThatLeavesAtOnce(t *testing.T) {
 	}
 }
 
+// Where parts of files do harm, a client that leaves at once leaves nothing.
+func TestKeepUnconfirmedNo(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.KeepUnconfirmed = false })
+	c := r.greet()
+	data := c.epsv()
+	c.cmd(150, "STOR part")
+	io.WriteString(data, "half")
+	c.conn.Close()
+	data.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := r.srv.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if r.exists("part") {
+		t.Errorf("the part is there:\n%s", r.logs)
+	}
+	if strings.Contains(r.logs.String(), "msg=uploaded") {
+		t.Errorf("the log has an upload:\n%s", r.logs)
+	}
+}
+
 // T144, T054, T116: an early end of the client, a goodbye without a reset, and
 // passive ports that nobody can guess.
 func TestRealSockets(t *testing.T) {

@@ -38,10 +38,11 @@ type transfer struct {
 }
 
 type result struct {
-	reply reply // of a work that ended well
-	err   error
-	bytes int64
-	took  time.Duration
+	reply    reply // of a work that ended well
+	err      error
+	bytes    int64
+	took     time.Duration
+	orphaned bool // nobody was there to hear of it
 }
 
 // A flow is what the work of a transfer sees: the data connection, and what to
@@ -54,6 +55,7 @@ type flow struct {
 	stall    time.Duration
 	threads  chan struct{} // a place for each thread that may wait for a client
 	slow     bool          // this one is not worth a thread
+	orphaned bool          // the client had left when the data ended
 	bytes    int64
 	begun    time.Time
 	lively   time.Time // when something last moved
@@ -93,7 +95,7 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 	start := time.Now()
 	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout, threads: s.srv.threads, begun: start, lively: start}
 	r.reply, r.err = t.work(f)
-	r.bytes, r.took = f.bytes, time.Since(start)
+	r.bytes, r.took, r.orphaned = f.bytes, time.Since(start), f.orphaned
 	if r.err == nil && t.kind != registry.Uploading {
 		conn, r.err = conclude(conn)
 	}
@@ -195,27 +197,28 @@ func (f *flow) judge(err error, n int64) error {
 // connection is there (RFC 959, section 2.3), and a client that is killed ends
 // both, within a moment and in any order. What took long deserves more of it.
 func (f *flow) doubt() time.Duration {
-	return min(max(time.Since(f.begun)/50, 2*time.Millisecond), 20*time.Millisecond)
+	return min(max(time.Since(f.begun)/20, 10*time.Millisecond), 250*time.Millisecond)
 }
 
 // atEnd looks once more whether an upload whose data has ended is one that the
 // client wants kept. It does not if it said ABOR, which may be still unread.
 //
 // Some devices close everything as soon as they have sent their file, and a
-// client that is killed does the same in the middle of one. Only where that could
-// cost a file that is there, it counts as killed.
-func (f *flow) atEnd(control net.Conn, replaces bool) error {
+// client that is killed does the same in the middle of one. Where that could cost
+// a file that is there, or strict says so, it counts as killed.
+func (f *flow) atEnd(control net.Conn, strict bool) error {
 	wait := time.Duration(0)
-	if replaces {
+	if strict {
 		wait = f.doubt()
 	}
 	said, gone := peek(control, wait)
+	f.orphaned = gone && !waiting(said, "QUIT") // who takes leave has sent all
 	switch {
 	case f.ctx.Err() != nil:
 		return context.Cause(f.ctx)
 	case waiting(said, "ABOR"):
 		return errAborted
-	case gone && replaces && !waiting(said, "QUIT"): // who takes leave has sent all
+	case f.orphaned && strict:
 		return errLost
 	}
 	return nil
