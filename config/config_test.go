@@ -52,7 +52,9 @@ var sampleTable = Table[sample]{
 		Bind: func(s *sample) Value { return Words(&s.Words, "words") }},
 	{Name: "Shout", AliasOf: "Word", Group: "Limits", Help: "A loud word.",
 		Bind: func(s *sample) Value {
-			return ListOf(&s.Words, "word", func(s string) ([]string, error) { return strings.Fields(strings.ReplaceAll(strings.ToUpper(s), ",", " ")), nil },
+			return ListOf(&s.Words, "word", func(s string) ([]string, error) {
+				return strings.Fields(strings.ReplaceAll(strings.ToUpper(s), ",", " ")), nil
+			},
 				func([]string) string { return "" })
 		}},
 	{Name: "Ports", Group: "Network", Help: "Ports.",
