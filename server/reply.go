@@ -20,7 +20,6 @@ type reply struct {
 	code  int
 	text  string
 	lines []string // before the last line; each is sent behind a blank
-	then  func()   // once the reply is on the wire
 }
 
 func say(code int, text string) reply { return reply{code: code, text: text} }

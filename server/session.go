@@ -342,9 +342,6 @@ func (s *session) command(ctx context.Context, l line) error {
 		s.reply(r)
 		s.tally(r.code)
 	}
-	if r.then != nil {
-		r.then()
-	}
 	switch {
 	case r.code == 421:
 		return fmt.Errorf("refused: %s", r.text)
@@ -372,7 +369,6 @@ var (
 	errIdle          = errors.New("idle for too long")
 	errLoginTimeout  = errors.New("no login in time")
 	errTooManyErrors = errors.New("too many refused commands")
-	errNotFTP        = errors.New("client does not speak FTP")
 )
 
 // farewells are the last words to a client, by the reason of the parting. To
@@ -387,7 +383,6 @@ var farewells = []struct {
 	{errTooManyErrors, "Too many refused commands"},
 	{errQueue, "Too many commands during a transfer"},
 	{errFlood, "Command line too long"},
-	{errNotFTP, "This is an FTP server"},
 }
 
 // leave says goodbye and closes.
