@@ -64,11 +64,14 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	return say(230, "Logged in"), nil
 }
 
-// authenticate asks the chain, unless the configuration lets nobody in here.
+// authenticate asks the chain, unless the configuration lets nobody in here. A
+// password that waits behind others waits as long as the client has to log in.
 func (s *session) authenticate(ctx context.Context, password string) (auth.Account, error) {
 	if s.cfg.AnonymousOnly || s.cfg.TrustedIP.IsValid() && s.cfg.TrustedIP != s.local.Addr() {
 		return auth.Account{}, errAnonymousOnly
 	}
+	ctx, cancel := context.WithDeadline(ctx, s.deadline())
+	defer cancel()
 	return s.srv.Auth.Login(ctx, auth.Attempt{Name: s.name, Password: password, From: s.peer.Addr(), Local: s.local.Addr()})
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"portreeve/server/auth"
 	"portreeve/userdb"
 )
 
@@ -198,6 +199,28 @@ func TestUsersAreUnreadable(t *testing.T) {
 		c.gone()
 		if !strings.Contains(r.logs.String(), "level=ERROR msg=\"checking a login\"") {
 			t.Errorf("the log does not tell:\n%s", r.logs)
+		}
+	})
+}
+
+// A login that has no time left is refused, right as its password is, and not held
+// against the client.
+func TestLoginOutOfTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		cfg := r.srv.Config()
+		for _, c := range []struct {
+			left time.Duration
+			in   bool
+		}{{time.Minute, true}, {-time.Second, false}} {
+			s := &session{srv: r.srv, cfg: &cfg, name: "alice", born: time.Now().Add(c.left - cfg.LoginTimeout)}
+			account, err := s.authenticate(t.Context(), "secret")
+			if (err == nil) != c.in || c.in != (account.Name == "alice") {
+				t.Errorf("%v left: %q, %v", c.left, account.Name, err)
+			}
+			if errors.Is(err, auth.ErrDenied) || errors.Is(err, auth.ErrUnknown) {
+				t.Errorf("%v left: counted as a failure: %v", c.left, err)
+			}
 		}
 	})
 }
