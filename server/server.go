@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,12 @@ type Server struct {
 	// ActAsUsers makes the kernel judge file accesses by the user's ids, not
 	// by the daemon's; that takes root. Set it before Serve.
 	ActAsUsers bool
+
+	// GetCertificate finds the certificate of a TLS handshake; control and data
+	// connections of one session get the same. Nil, or an error, means that there
+	// is none now: AUTH is then answered 431, and an implicit listener closes. Set
+	// it before Serve.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	config   atomic.Pointer[Config]
 	network  network       // data connections; tcp but for tests
