@@ -15,7 +15,8 @@ type command struct {
 	also []string
 	arg  arity
 	need need
-	feat func(*session) string // its line in FEAT; nil if it has none
+	on   func(*Config) bool    // whether it is offered; nil if it always is
+	feat func(*session) string // its line in FEAT; nil or "" if it has none
 	rfc  string
 	help string // the argument, then " - " and what it does
 	run  func(*session, context.Context, string) (reply, error)
@@ -207,6 +208,10 @@ var notHere = []string{
 // sent away before it can say more.
 var notFTP = []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 
+// offered tells whether the administrator lets a command be. One that is not is
+// in neither FEAT nor HELP, and answered 502.
+func (c *command) offered(cfg *Config) bool { return c.on == nil || c.on(cfg) }
+
 // lookup returns the row of a verb in any case, nil if there is none.
 func lookup(verb string) *command { return byName[strings.ToUpper(verb)] }
 
@@ -223,6 +228,9 @@ func (s *session) dispatch(ctx context.Context, l line) (reply, *command) {
 	c := lookup(verb)
 	if c == nil || strings.HasSuffix(l.text, " HTTP/1.1") || strings.HasSuffix(l.text, " HTTP/1.0") {
 		return s.unheard(verb)
+	}
+	if !c.offered(s.cfg) {
+		return s.withheld(c.name, c.need&preAuth != 0), c
 	}
 	s.note(c, arg)
 	if l.err != nil {
@@ -274,13 +282,18 @@ func (s *session) unheard(verb string) (reply, *command) {
 		s.log.Warn("client speaks HTTP")
 		return say(421, "This is an FTP server"), nil
 	case slices.Contains(notHere, verb):
-		if s.account == nil && verb != "AUTH" && verb != "HOST" && verb != "LANG" && verb != "ADAT" {
-			return say(530, "Please log in with USER and PASS"), nil
-		}
-		return sayf(502, "%s is not offered here", verb), nil
+		return s.withheld(verb, verb == "AUTH" || verb == "HOST" || verb == "LANG" || verb == "ADAT"), nil
 	}
 	s.log.Debug("unknown command", "cmd", fmt.Sprintf("%.16q", verb))
 	return say(500, "Unknown command"), nil
+}
+
+// withheld answers a command that there is, but not here.
+func (s *session) withheld(name string, preAuth bool) reply {
+	if s.account == nil && !preAuth {
+		return say(530, "Please log in with USER and PASS")
+	}
+	return sayf(502, "%s is not offered here", name)
 }
 
 // note puts a command into the registry and the log, without its secrets.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +15,8 @@ import (
 func TestCommandTable(t *testing.T) {
 	seen := make(map[string]bool)
 	feats := make(map[string]bool)
+	cfg := DefaultConfig()
+	rig := &session{cfg: &cfg}
 	form := regexp.MustCompile(`^[A-Z][A-Z0-9@]{2,7}$|^SITE [A-Z]+$`)
 	for i, c := range commands {
 		if i > 0 && commands[i-1].name >= c.name {
@@ -44,9 +47,9 @@ func TestCommandTable(t *testing.T) {
 		if c.need&ends != 0 && c.arg != noArg || c.need&during != 0 && c.arg != maybePath {
 			t.Errorf("%s cannot be said during a transfer", c.name)
 		}
-		if c.feat != nil && c.name != "MLST" {
-			line := c.feat(nil)
-			if line == "" || strings.HasPrefix(line, " ") || feats[line] {
+		if c.feat != nil {
+			line := c.feat(rig)
+			if line == "" && c.on == nil || strings.HasPrefix(line, " ") || feats[line] {
 				t.Errorf("%s: the line %q of FEAT is empty, indented or there twice", c.name, line)
 			}
 			feats[line] = true
@@ -55,6 +58,29 @@ func TestCommandTable(t *testing.T) {
 	if !slices.IsSorted(notHere) || !slices.IsSorted(notFTP) {
 		t.Error("a list of refused commands is not in order")
 	}
+}
+
+// A command that the configuration switches off is in neither FEAT nor HELP, and
+// answered 502.
+func TestCommandOff(t *testing.T) {
+	size, chmod := lookup("SIZE"), byName["SITE CHMOD"]
+	off := func(*Config) bool { return false }
+	size.on, chmod.on = off, off
+	t.Cleanup(func() { size.on, chmod.on = nil, nil })
+	c := newRig(t).dial(netip.AddrPort{})
+	c.want(220)
+	c.cmd(530, "SIZE f")
+	c.cmd(331, "USER alice")
+	c.cmd(230, "PASS secret")
+	for _, list := range []string{"FEAT", "HELP", "HELP SITE"} {
+		c.say("%s", list)
+		if _, text, err := c.read(); err != nil || strings.Contains(text, "SIZE") || strings.Contains(text, "CHMOD") {
+			t.Errorf("%s tells of what is off: %q, %v", list, text, err)
+		}
+	}
+	c.cmd(502, "SIZE f")
+	c.cmd(502, "SITE CHMOD 600 f")
+	c.cmd(501, "HELP SIZE")
 }
 
 // Every command is said in a transcript.

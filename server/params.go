@@ -111,8 +111,12 @@ func (s *session) cmdFEAT(_ context.Context, arg string) (reply, error) {
 	}
 	r := reply{code: 211, text: "End", lines: []string{"Extensions supported:"}}
 	for i := range commands {
-		if feat := commands[i].feat; feat != nil {
-			r.lines = append(r.lines, feat(s))
+		c := &commands[i]
+		if c.feat == nil || !c.offered(s.cfg) {
+			continue
+		}
+		if line := c.feat(s); line != "" {
+			r.lines = append(r.lines, line)
 		}
 	}
 	return r, nil
@@ -121,28 +125,28 @@ func (s *session) cmdFEAT(_ context.Context, arg string) (reply, error) {
 func (s *session) cmdHELP(ctx context.Context, arg string) (reply, error) {
 	arg = strings.ToUpper(arg)
 	if arg == "" {
-		return listOf("Commands:", func(c *command) (string, bool) {
+		return s.listOf("Commands:", func(c *command) (string, bool) {
 			return c.name, !strings.HasPrefix(c.name, "SITE ")
 		}), nil
 	}
 	if arg == "SITE" {
 		return s.siteHELP(ctx, "")
 	}
-	if c := byName[arg]; c != nil {
+	if c := byName[arg]; c != nil && c.offered(s.cfg) {
 		return sayf(214, "%s %s", arg, c.help), nil
 	}
 	return say(501, "No such command"), nil
 }
 
 func (s *session) siteHELP(context.Context, string) (reply, error) {
-	return listOf("SITE commands:", func(c *command) (string, bool) { return strings.CutPrefix(c.name, "SITE ") }), nil
+	return s.listOf("SITE commands:", func(c *command) (string, bool) { return strings.CutPrefix(c.name, "SITE ") }), nil
 }
 
-// listOf lists commands a line each, as ncftp wants to read them.
-func listOf(title string, name func(*command) (string, bool)) reply {
+// listOf lists commands that are offered, a line each, as ncftp wants to read them.
+func (s *session) listOf(title string, name func(*command) (string, bool)) reply {
 	r := reply{code: 214, text: "End", lines: []string{title}}
 	for i := range commands {
-		if n, ok := name(&commands[i]); ok {
+		if n, ok := name(&commands[i]); ok && commands[i].offered(s.cfg) {
 			r.lines = append(r.lines, n)
 		}
 	}

@@ -12,12 +12,16 @@ func WriteProtocol(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Commands\n\nWhat the server understands. Names may be written in any case.\n\n")
 	b.WriteString("| Command | Argument and meaning | Before login | During a transfer | Standard |\n|---|---|---|---|---|\n")
+	standing := DefaultConfig()
 	for _, c := range commands {
 		name := "`" + c.name + "`"
 		for _, also := range c.also {
 			name += ", `" + also + "`"
 		}
 		help := strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;").Replace(c.help)
+		if !c.offered(&standing) {
+			help += " (off by default)"
+		}
 		when := "waits"
 		switch {
 		case c.need&during != 0:

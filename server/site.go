@@ -15,6 +15,9 @@ func (s *session) cmdSITE(ctx context.Context, arg string) (reply, error) {
 	if c == nil {
 		return say(500, "No such SITE command"), nil
 	}
+	if !c.offered(s.cfg) {
+		return s.withheld(c.name, false), nil
+	}
 	return s.run(ctx, c, rest)
 }
 
