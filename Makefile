@@ -82,6 +82,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 .PHONY: docs
 docs: build ## write the documents that are made from the code
 	./portreeve docs docs
+	$(GO) test -run TestConformancePage ./cmd/portreeve -update >/dev/null
 
 .PHONY: install
 install: ## install program, manual, completions and sample configuration; DESTDIR= PREFIX=
