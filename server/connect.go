@@ -33,7 +33,7 @@ func (s *session) cmdPASV(ctx context.Context, _ string) (reply, error) {
 		return reply{}, err
 	}
 	a := addr.As4()
-	return sayf(227, "Entering Passive Mode (%d,%d,%d,%d,%d,%d)", a[0], a[1], a[2], a[3], port>>8, port&0xff), nil
+	return fixed(227, "Entering Passive Mode (%d,%d,%d,%d,%d,%d)", a[0], a[1], a[2], a[3], port>>8, port&0xff), nil
 }
 
 // passiveAddr is the address that clients are told in 227.
@@ -84,7 +84,7 @@ func (s *session) cmdEPSV(_ context.Context, arg string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return sayf(229, "Entering Extended Passive Mode (|||%d|)", port), nil
+	return fixed(229, "Entering Extended Passive Mode (|||%d|)", port), nil
 }
 
 // familyOf returns the number that RFC 2428 gives to the address's family.

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -41,7 +40,7 @@ func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 	}
 	t := &transfer{verb: "RETR", kind: registry.Downloading, path: path, offset: offset, size: info.Size,
 		rate: s.rates().Down, undo: func() { file.Close() }}
-	text := fmt.Sprintf("Opening %s mode data connection for %s", s.typeName(), path)
+	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), path)
 	send := func(f *flow) error { return f.sendFile(file, info.Size-offset) }
 	if s.ascii {
 		src := newASCIIReader(file)
@@ -49,7 +48,7 @@ func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 		err = skipASCII(file, src, offset, info.Size)
 	} else {
 		if offset == 0 { // clients take the number for the whole size, or for what is left
-			text += fmt.Sprintf(" (%d bytes)", info.Size)
+			t.accept = sayf(150, "Opening %s mode data connection for %s (%d bytes)", s.typeName(), path, info.Size)
 		}
 		err = seekTo(file, offset, info.Size)
 	}
@@ -57,7 +56,6 @@ func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 		file.Close()
 		return reply{}, err
 	}
-	t.accept = say(150, text)
 	t.work = func(f *flow) (reply, error) {
 		defer file.Close()
 		return say(226, "Transfer complete"), send(f)
@@ -145,7 +143,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), up.Name())
 	if how.Unique { // RFC 1123, section 4.1.2.9, has the words
 		_, name := splitPath(up.Name())
-		t.accept = say(150, "FILE: "+name)
+		t.accept = fixed(150, "FILE: %s", name)
 	}
 	receive := (*flow).receiveFile
 	if s.ascii {

@@ -467,13 +467,13 @@ func (s *session) statPath(l *ls, path string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	r := reply{code: code, text: "End", lines: []string{"Status of " + path + ":"}}
+	r := reply{code: code, text: phrasef("End"), lines: []phrase{phrasef("Status of %s:", path)}}
 	l.write = func(b []byte) error {
 		for line := range strings.SplitSeq(strings.TrimSuffix(string(b), "\r\n"), "\r\n") {
 			if len(r.lines) > maxStat {
 				return errStatFull
 			}
-			r.lines = append(r.lines, line)
+			r.lines = append(r.lines, verbatim(line))
 		}
 		return nil
 	}

@@ -183,7 +183,7 @@ func (s *session) cmdCSID(_ context.Context, facts string) (reply, error) {
 		return say(501, "CSID takes Name=...;Version=...;"), nil
 	}
 	s.entry.SetClient(printable(facts, maxClient))
-	return say(200, "Name=FTP server;CaseSensitive=1;DirSep=/;"), nil
+	return fixed(200, "Name=FTP server;CaseSensitive=1;DirSep=/;"), nil
 }
 
 // printable cuts text that a client chose, and takes out what could forge a

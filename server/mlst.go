@@ -146,7 +146,7 @@ func (s *session) optsMLST(list string) reply {
 		}
 	}
 	s.facts = set
-	return say(200, strings.TrimSuffix("MLST OPTS "+text, " "))
+	return fixed(200, "%s", strings.TrimSuffix("MLST OPTS "+text, " "))
 }
 
 // cmdMLST tells the facts of one thing, on the control connection.
@@ -170,7 +170,7 @@ func (s *session) cmdMLST(_ context.Context, arg string) (reply, error) {
 		}
 	}
 	i.Name = "" // the type of a thing asked for by its name is never cdir or pdir
-	return reply{code: 250, text: "End", lines: []string{"Listing " + path, string(m.line(nil, &i, path))}}, nil
+	return reply{code: 250, text: phrasef("End"), lines: []phrase{phrasef("Listing %s", path), verbatim(string(m.line(nil, &i, path)))}}, nil
 }
 
 // cmdMLSD lists a directory; its argument is a path to the letter.

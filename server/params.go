@@ -109,14 +109,14 @@ func (s *session) cmdFEAT(_ context.Context, arg string) (reply, error) {
 	if arg != "" { // RFC 2389, section 3.2
 		return say(501, "FEAT has no argument"), nil
 	}
-	r := reply{code: 211, text: "End", lines: []string{"Extensions supported:"}}
+	r := reply{code: 211, text: phrasef("End"), lines: []phrase{phrasef("Extensions supported:")}}
 	for i := range commands {
 		c := &commands[i]
 		if c.feat == nil || !c.offered(s.cfg) {
 			continue
 		}
 		if line := c.feat(s); line != "" {
-			r.lines = append(r.lines, line)
+			r.lines = append(r.lines, verbatim(line))
 		}
 	}
 	return r, nil
@@ -125,7 +125,7 @@ func (s *session) cmdFEAT(_ context.Context, arg string) (reply, error) {
 func (s *session) cmdHELP(ctx context.Context, arg string) (reply, error) {
 	arg = strings.ToUpper(arg)
 	if arg == "" {
-		return s.listOf("Commands:", func(c *command) (string, bool) {
+		return s.listOf(phrasef("Commands:"), func(c *command) (string, bool) {
 			return c.name, !strings.HasPrefix(c.name, "SITE ")
 		}), nil
 	}
@@ -133,21 +133,21 @@ func (s *session) cmdHELP(ctx context.Context, arg string) (reply, error) {
 		return s.siteHELP(ctx, "")
 	}
 	if c := byName[arg]; c != nil && c.offered(s.cfg) {
-		return sayf(214, "%s %s", arg, c.help), nil
+		return fixed(214, "%s %s", arg, c.help), nil
 	}
 	return say(501, "No such command"), nil
 }
 
 func (s *session) siteHELP(context.Context, string) (reply, error) {
-	return s.listOf("SITE commands:", func(c *command) (string, bool) { return strings.CutPrefix(c.name, "SITE ") }), nil
+	return s.listOf(phrasef("SITE commands:"), func(c *command) (string, bool) { return strings.CutPrefix(c.name, "SITE ") }), nil
 }
 
 // listOf lists commands that are offered, a line each, as ncftp wants to read them.
-func (s *session) listOf(title string, name func(*command) (string, bool)) reply {
-	r := reply{code: 214, text: "End", lines: []string{title}}
+func (s *session) listOf(title phrase, name func(*command) (string, bool)) reply {
+	r := reply{code: 214, text: phrasef("End"), lines: []phrase{title}}
 	for i := range commands {
 		if n, ok := name(&commands[i]); ok && commands[i].offered(s.cfg) {
-			r.lines = append(r.lines, n)
+			r.lines = append(r.lines, verbatim(n))
 		}
 	}
 	return r
@@ -155,7 +155,7 @@ func (s *session) listOf(title string, name func(*command) (string, bool)) reply
 
 // cmdSYST answers what makes clients take listings for those of ls.
 func (s *session) cmdSYST(context.Context, string) (reply, error) {
-	return say(215, "UNIX Type: L8"), nil
+	return fixed(215, "UNIX Type: L8"), nil
 }
 
 func (s *session) cmdNOOP(context.Context, string) (reply, error) { return say(200, "Done"), nil }
@@ -175,24 +175,24 @@ func (s *session) status() reply {
 	if s.ascii {
 		kind = "A"
 	}
-	who := "not logged in"
+	who := phrasef("not logged in")
 	if s.account != nil {
-		who = "logged in as " + s.name
+		who = phrasef("logged in as %s", s.name)
 	}
-	r := reply{code: 211, text: "End", lines: []string{
-		"Status of the server:",
-		fmt.Sprintf("connected from %s for %s, %s", s.peer.Addr(), time.Since(s.born).Round(time.Second), who),
-		fmt.Sprintf("TYPE %s, STRU F, MODE S", kind),
+	r := reply{code: 211, text: phrasef("End"), lines: []phrase{
+		phrasef("Status of the server:"),
+		phrasef("connected from %s for %s, %s", s.peer.Addr(), time.Since(s.born).Round(time.Second), who),
+		phrasef("TYPE %s, STRU F, MODE S", kind),
 	}}
 	switch {
 	case i.State == registry.Listing:
-		r.lines = append(r.lines, fmt.Sprintf("listing %s: %d bytes so far", i.Path, i.Moved))
+		r.lines = append(r.lines, phrasef("listing %s: %d bytes so far", i.Path, i.Moved))
 	case i.State.Transfers():
-		r.lines = append(r.lines, fmt.Sprintf("%s %s: %d bytes so far, from %d", i.State, i.Path, i.Moved, i.Offset))
+		r.lines = append(r.lines, phrasef("%s %s: %d bytes so far, from %d", i.State, i.Path, i.Moved, i.Offset))
 	case s.data != nil:
-		r.lines = append(r.lines, "a data connection is prepared")
+		r.lines = append(r.lines, phrasef("a data connection is prepared"))
 	default:
-		r.lines = append(r.lines, "no data connection")
+		r.lines = append(r.lines, phrasef("no data connection"))
 	}
 	return r
 }

@@ -25,7 +25,7 @@ func (s *session) file(arg string) string {
 
 // cmdPWD answers the one quoted string that clients look for.
 func (s *session) cmdPWD(context.Context, string) (reply, error) {
-	return say(257, quoted(s.cwd)+" is the current directory"), nil
+	return sayf(257, "%s is the current directory", quoted(s.cwd)), nil
 }
 
 // cmdCWD goes to a directory; without one, or to "~", to where the login began.
@@ -58,7 +58,7 @@ func (s *session) cmdMKD(_ context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.log.Info("directory made", "path", p)
-	return say(257, quoted(p)+" directory created"), nil
+	return sayf(257, "%s directory created", quoted(p)), nil
 }
 
 func (s *session) cmdRMD(_ context.Context, arg string) (reply, error) {
@@ -140,7 +140,7 @@ func (s *session) cmdMDTM(_ context.Context, arg string) (reply, error) {
 	case !i.IsRegular():
 		return reply{}, vfs.ErrNotRegular
 	}
-	return say(213, formatTime(i.ModTime)), nil
+	return fixed(213, "%s", formatTime(i.ModTime)), nil
 }
 
 // cmdMFMT sets a file's time.
@@ -153,7 +153,7 @@ func (s *session) cmdMFMT(_ context.Context, arg string) (reply, error) {
 	if err := s.fs.Chtimes(s.path(path), t); err != nil {
 		return reply{}, err
 	}
-	return sayf(213, "Modify=%s; %s", formatTime(t), path), nil
+	return fixed(213, "Modify=%s; %s", formatTime(t), path), nil
 }
 
 // parseStamp reads 14 digits, with a fraction that is dropped, and nothing that
@@ -178,7 +178,7 @@ func (s *session) cmdSIZE(_ context.Context, arg string) (reply, error) {
 	case !i.IsRegular():
 		return reply{}, vfs.ErrNotRegular
 	case !s.ascii:
-		return sayf(213, "%d", i.Size), nil
+		return fixed(213, "%d", i.Size), nil
 	case i.Size > maxASCIIScan:
 		return say(550, "Too large to tell in TYPE A"), nil
 	}
@@ -191,7 +191,7 @@ func (s *session) cmdSIZE(_ context.Context, arg string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return sayf(213, "%d", n), nil
+	return fixed(213, "%d", n), nil
 }
 
 // maxASCIIScan is the longest file that is read through to count line ends.

@@ -18,14 +18,21 @@ import (
 // carries a path of the host or an error of the operating system.
 type reply struct {
 	code  int
-	text  string
-	lines []string // before the last line; each is sent behind a blank
+	text  phrase
+	lines []phrase // before the last line
+	prose bool     // these lines are for people: each is sent behind the code, and not behind a blank
 }
 
-func say(code int, text string) reply { return reply{code: code, text: text} }
+// say and sayf make a reply of one line that every session gets in its own
+// language; fixed one that is the same in all, since programs read it.
+func say(code int, text string) reply { return reply{code: code, text: phrase{format: text}} }
 
 func sayf(code int, format string, args ...any) reply {
-	return reply{code: code, text: fmt.Sprintf(format, args...)}
+	return reply{code: code, text: phrasef(format, args...)}
+}
+
+func fixed(code int, format string, args ...any) reply {
+	return reply{code: code, text: verbatim(fmt.Sprintf(format, args...))}
 }
 
 // failure is an error that already knows its reply.
@@ -136,17 +143,19 @@ func afterStart(err error) reply {
 }
 
 // append writes the reply as it goes over the wire, whole, so that one write
-// sends it. A line in the middle begins with a blank, so that no client takes
-// it for the last one, whatever a file's name is.
-func (r reply) append(b []byte) []byte {
-	if len(r.lines) == 0 {
-		return appendText(fmt.Appendf(b, "%03d ", r.code), r.text)
+// sends it; in puts each text into the client's language. A line in the middle
+// begins with a blank or with the code and "-", so that no client takes it for
+// the last one, whatever a file's name is.
+func (r reply) append(b []byte, in func(phrase) string) []byte {
+	for i, line := range r.lines {
+		if i == 0 || r.prose {
+			b = fmt.Appendf(b, "%03d-", r.code)
+		} else {
+			b = append(b, ' ')
+		}
+		b = appendText(b, in(line))
 	}
-	b = appendText(fmt.Appendf(b, "%03d-", r.code), r.lines[0])
-	for _, line := range r.lines[1:] {
-		b = appendText(append(b, ' '), line)
-	}
-	return appendText(fmt.Appendf(b, "%03d ", r.code), r.text)
+	return appendText(fmt.Appendf(b, "%03d ", r.code), in(r.text))
 }
 
 // appendText writes one line of a reply: no control character leaves the line,

@@ -208,13 +208,13 @@ func (s *Server) turnAway(conn net.Conn, err error) {
 	if l, ok := errors.AsType[*registry.LimitError](err); ok {
 		switch {
 		case errors.Is(l, registry.ErrFull):
-			r.text = fmt.Sprintf("%d users (the maximum) are already connected, try again later", l.Max)
+			r = sayf(421, "%d users (the maximum) are already connected, try again later", l.Max)
 		case errors.Is(l, registry.ErrHostFull):
-			r.text = fmt.Sprintf("Too many connections (%d) from this address", l.Max)
+			r = sayf(421, "Too many connections (%d) from this address", l.Max)
 		}
 	}
 	conn.SetWriteDeadline(time.Now().Add(lingerTime))
-	_, _ = conn.Write(r.append(nil)) // it goes either way
+	_, _ = conn.Write(r.append(nil, phrase.String)) // it goes either way
 }
 
 // farewell closes our side first and lets the client close its own, so that no

@@ -42,6 +42,8 @@ type session struct {
 	bye    bool      // nothing more is answered
 	deaf   bool      // nothing more is read
 
+	translate func(string) string // an English format in the client's language; nil is English
+
 	leaving atomic.Bool // somebody wants it to end; the one field that others set
 
 	// Login
@@ -394,11 +396,11 @@ func (s *session) leave(why error) error {
 		}
 	}
 	if k, ok := errors.AsType[registry.Kicked](why); ok {
-		text := "Session ended by the operator"
-		if k.Message != "" {
-			text += ": " + k.Message
+		if k.Message == "" {
+			s.reply(say(421, "Session ended by the operator"))
+		} else {
+			s.reply(sayf(421, "Session ended by the operator: %s", k.Message))
 		}
-		s.reply(say(421, text))
 	}
 	return why
 }
@@ -411,7 +413,7 @@ func (s *session) reply(r reply) {
 	} else {
 		s.log.Debug("reply", "code", r.code, "text", r.text)
 	}
-	s.write(r.append(make([]byte, 0, 128)))
+	s.write(r.append(make([]byte, 0, 128), s.inWords))
 }
 
 func (s *session) write(b []byte) {
