@@ -82,21 +82,27 @@ var errAnonymousOnly = errors.New("only anonymous may log in here")
 func (s *session) failed(ctx context.Context, why error) (reply, error) {
 	s.failures++
 	s.log.Warn("login failed", "user", s.name, "err", why)
+	s.penance(ctx, s.srv.Auth.Delay(s.peer.Addr()))
+	s.name = ""
+	if s.failures >= s.cfg.MaxLoginFailures {
+		return say(421, "Too many failed logins"), nil
+	}
+	return say(530, failedLogin), nil
+}
+
+// penance makes a client wait for its next reply. A server that stops does not
+// wait for the punished.
+func (s *session) penance(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { // a server that stops does not wait for the punished
+	go func() {
 		select {
 		case <-s.srv.draining:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	_ = pause(ctx, s.srv.Auth.Delay(s.peer.Addr()))
-	s.name = ""
-	if s.failures >= s.cfg.MaxLoginFailures {
-		return say(421, "Too many failed logins"), nil
-	}
-	return say(530, failedLogin), nil
+	_ = pause(ctx, d)
 }
 
 // admit gives an account its session: its place, its files, its limits. The

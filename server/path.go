@@ -29,7 +29,7 @@ func (s *session) cmdPWD(context.Context, string) (reply, error) {
 }
 
 // cmdCWD goes to a directory; without one, or to "~", to where the login began.
-func (s *session) cmdCWD(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdCWD(ctx context.Context, arg string) (reply, error) {
 	to := s.path(arg)
 	if arg == "" {
 		to = s.fs.Home()
@@ -40,11 +40,31 @@ func (s *session) cmdCWD(_ context.Context, arg string) (reply, error) {
 		err = s.fs.Chdir(to)
 	}
 	if err != nil {
-		return reply{}, err
+		return s.missed(ctx, err)
 	}
+	s.misses = 0
 	s.moveTo(to)
 	return sayf(250, "Current directory is %s", quoted(to)), nil
 }
+
+// maxMisses is how many directories in a row a client may guess in vain.
+const maxMisses = 50
+
+// missed slows down who searches for directories: each guess in a row costs a
+// tenth of a second more than the one before, and the last one the session.
+func (s *session) missed(ctx context.Context, why error) (reply, error) {
+	s.misses++
+	if s.misses >= maxMisses {
+		return say(421, "Too many wrong directories"), nil
+	}
+	if s.misses > freeMisses {
+		s.penance(ctx, time.Duration(s.misses-freeMisses)*time.Second/10)
+	}
+	return reply{}, why
+}
+
+// freeMisses cost nothing: clients look for directories before they make them.
+const freeMisses = 5
 
 // cmdCDUP answers 250, as CWD does: RFC 959's appendix II has it so, and clients
 // test for it, whatever the list of replies says.
@@ -57,6 +77,7 @@ func (s *session) cmdMKD(_ context.Context, arg string) (reply, error) {
 	if err := s.fs.Mkdir(p); err != nil {
 		return reply{}, err
 	}
+	s.misses = 0
 	s.log.Info("directory made", "path", p)
 	return sayf(257, "%s directory created", quoted(p)), nil
 }

@@ -39,6 +39,7 @@ type session struct {
 	heard  time.Time // the last command
 	worked time.Time // the last one that was more than a sign of life
 	errors int       // refused commands in a row
+	misses int       // directories in a row that are not there
 	bye    bool      // nothing more is answered
 	deaf   bool      // nothing more is read
 

@@ -21,7 +21,7 @@ import (
 )
 
 // T016, T017: lines without end are bounded, and do not end the session at once.
-func TestLongLines(t *testing.T) {
+func TestLongLinesT016T017(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		c := r.dial(netip.AddrPort{})
@@ -52,7 +52,7 @@ func TestLineReaderIsBounded(t *testing.T) {
 }
 
 // T192: what waits for the end of a transfer is bounded.
-func TestQueueIsBounded(t *testing.T) {
+func TestQueueIsBoundedT192(t *testing.T) {
 	for name, flood := range map[string]string{
 		"lines": strings.Repeat("NOOP\r\n", queueLines+10),
 		"bytes": strings.Repeat("SIZE "+strings.Repeat("x", 4000)+"\r\n", 20),
@@ -75,7 +75,7 @@ func TestQueueIsBounded(t *testing.T) {
 }
 
 // T003, T004, T055: sessions in all, of one address, of one user.
-func TestSessionLimits(t *testing.T) {
+func TestSessionLimitsT003T004T055(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *Config) { c.MaxClients, c.MaxClientsPerIP, c.PerUserLimits.User = 3, 2, 1 })
 		a := r.login()
@@ -106,7 +106,7 @@ func TestSessionLimits(t *testing.T) {
 }
 
 // T053: a home that is not there.
-func TestHomeIsMissing(t *testing.T) {
+func TestHomeIsMissingT053(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		addUser(t, userdb.At(r.srv.Config().UserDB), "bob", "secret", r.home+"/nosuch")
@@ -121,7 +121,7 @@ func TestHomeIsMissing(t *testing.T) {
 }
 
 // T074: a user who may only read, and one who may do nothing.
-func TestPermissions(t *testing.T) {
+func TestPermissionsT074(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		r.put("f", "hello")
@@ -158,7 +158,7 @@ func TestPermissions(t *testing.T) {
 }
 
 // T052: who may not log in is told what a wrong password is told.
-func TestRefusalsLookAlike(t *testing.T) {
+func TestRefusalsLookAlikeT052(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *Config) { c.LoginDelay = 0 })
 		db := userdb.At(r.srv.Config().UserDB)
@@ -226,7 +226,7 @@ func TestLoginOutOfTime(t *testing.T) {
 }
 
 // A password is in no log, however verbose, and neither is the forgery of one.
-func TestLogsHoldNoSecret(t *testing.T) {
+func TestLogsHoldNoSecretT313(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *Config) { c.VerboseLog, c.LoginDelay = 2, 0 })
 		c := r.dial(netip.AddrPort{})
@@ -290,7 +290,7 @@ func TestRegistryFollows(t *testing.T) {
 }
 
 // T149: a rate is kept, within a hundredth, and ABOR is still answered at once.
-func TestThrottle(t *testing.T) {
+func TestThrottleT149(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		r.put("f", strings.Repeat("x", 1<<20))
@@ -320,7 +320,7 @@ func TestThrottle(t *testing.T) {
 }
 
 // T118: an active connection comes from our address and the port before ours.
-func TestActive(t *testing.T) {
+func TestActiveT118(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		r.put("f", "hello")
@@ -353,7 +353,7 @@ func TestActive(t *testing.T) {
 }
 
 // T106: the same over IPv6.
-func TestIPv6(t *testing.T) {
+func TestIPv6T106(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		old := serverAddr
@@ -375,7 +375,7 @@ func TestIPv6(t *testing.T) {
 }
 
 // T146: a file that becomes shorter while it is sent.
-func TestShrinkingFile(t *testing.T) {
+func TestShrinkingFileT146(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		r.put("f", strings.Repeat("x", 3*stepMax))
@@ -394,7 +394,7 @@ func TestShrinkingFile(t *testing.T) {
 }
 
 // T175: two uploads of one name: the last to end stays, whole.
-func TestUploadsOfOneName(t *testing.T) {
+func TestUploadsOfOneNameT175(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
 		a, b := r.login(), r.login()
@@ -524,7 +524,7 @@ func TestControlResetUnderReply(t *testing.T) {
 }
 
 // T181, T174: ABOR that the server has not read yet when the data ends.
-func TestABORBeforeTheEnd(t *testing.T) {
+func TestABORBeforeTheEndT181T174(t *testing.T) {
 	for range 5 {
 		r := newRig(t)
 		r.put("f", "the old content")
@@ -614,7 +614,7 @@ func TestKickOfOneThatDoesNotRead(t *testing.T) {
 }
 
 // T183: ABOR with its last byte urgent, as Python's ftplib sends it.
-func TestUrgentABOR(t *testing.T) {
+func TestUrgentABORT183(t *testing.T) {
 	r := newRig(t)
 	r.put("f", strings.Repeat("x", 64<<20))
 	c := r.greet()
@@ -689,7 +689,7 @@ func TestKeepUnconfirmedNo(t *testing.T) {
 
 // T144, T054, T116: an early end of the client, a goodbye without a reset, and
 // passive ports that nobody can guess.
-func TestRealSockets(t *testing.T) {
+func TestRealSocketsT144T054T116(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.PassivePorts.First, c.PassivePorts.Last = 42000, 42999 })
 	content := strings.Repeat("0123456789abcdef", 4<<20)
 	r.put("f", content)

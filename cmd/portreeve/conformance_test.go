@@ -97,7 +97,7 @@ func named(name, path string) (caseTest, bool) {
 	if head == "" {
 		return caseTest{}, false
 	}
-	tr := caseTest{what: strings.TrimSpace(strings.TrimPrefix(name, head)), file: strings.TrimPrefix(filepath.ToSlash(path), "../../")}
+	tr := caseTest{what: strings.TrimLeft(strings.TrimPrefix(name, head), ": "), file: strings.TrimPrefix(filepath.ToSlash(path), "../../")}
 	for _, m := range caseNumber.FindAllStringSubmatch(head, -1) {
 		n, _ := strconv.Atoi(m[1])
 		tr.cases = append(tr.cases, n)

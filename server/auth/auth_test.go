@@ -108,7 +108,7 @@ func TestLogin(t *testing.T) {
 
 // However a login fails, it costs as many hashes of today's: the time tells
 // nothing of the user. A hash of another kind costs its own on top.
-func TestCostOfFailure(t *testing.T) {
+func TestCostOfFailureT037(t *testing.T) {
 	db := testDB(t)
 	addUser(t, db, "disabled", func(u *userdb.User) { u.Disabled = true })
 	addUser(t, db, "expired", func(u *userdb.User) { u.Expires = time.Now().Add(-time.Hour) })

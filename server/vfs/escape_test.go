@@ -90,7 +90,7 @@ func snapshot(t *testing.T, dir string) string {
 
 // TestNoLinkLeaves: every operation on every sort of link that would lead out
 // if it were not for the root.
-func TestNoLinkLeaves(t *testing.T) {
+func TestNoLinkLeavesT177(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		w.must(os.Mkdir(w.outside+"/empty", 0o755))
 		w.own(w.outside + "/empty")
@@ -137,9 +137,9 @@ func TestNoLinkLeaves(t *testing.T) {
 	})
 }
 
-// TestNoRaceLeaves swaps a directory and a link that leads out, as fast as it
+// TestNoRaceLeavesT072T312 swaps a directory and a link that leads out, as fast as it
 // can, while every operation is tried on it.
-func TestNoRaceLeaves(t *testing.T) {
+func TestNoRaceLeavesT072T312(t *testing.T) {
 	rounds := 1000
 	if testing.Short() {
 		rounds = 300
