@@ -74,6 +74,9 @@ type Config struct {
 	NoRename, NoChmod     bool
 	CustomerProof         bool
 	DisplayDotFiles       bool
+	ListZone              *time.Location
+	MLSDFollowLinks       bool
+	MLSDDots              bool
 	NoDotWrite, NoDotRead bool
 	FSCharset             string
 	ClientCharset         string
@@ -166,6 +169,9 @@ func DefaultConfig() Config {
 		NoTruncate: true,
 
 		KeepUnconfirmed: true,
+
+		ListZone: time.UTC,
+		MLSDDots: true,
 
 		FSCharset:     "UTF-8",
 		ClientCharset: "UTF-8",

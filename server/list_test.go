@@ -152,7 +152,7 @@ func TestLongLine(t *testing.T) {
 		{vfs.Info{Name: "l", Mode: os.ModeSymlink | 0o777, Nlink: 1, UID: 7, GID: 8, ModTime: at, Target: "a b"},
 			"lrwxrwxrwx    1 7          8                   0 Feb  3  2001 l -> a b"},
 	} {
-		s := &session{account: &auth.Account{UID: 1000, GID: 1000}, shownAs: columnName("some user")}
+		s := &session{account: &auth.Account{UID: 1000, GID: 1000}, shownAs: columnName("some user"), cfg: &Config{ListZone: time.UTC}}
 		l := &ls{s: s, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 		if got := string(l.long(nil, &c.info)); got != c.want {
 			t.Errorf("got  %q\nwant %q", got, c.want)
@@ -227,7 +227,7 @@ func TestMLSD(t *testing.T) {
 		if !strings.HasPrefix(all["."], "type=cdir;modify=") || !strings.HasPrefix(all["sub"], "type=dir;modify=") {
 			t.Errorf("directories: %q, %q", all["."], all["sub"])
 		}
-		if !regexp.MustCompile(`^type=file;size=5;modify=\d{14};perm=\w*;unique=[0-9a-f]{16};UNIX.mode=0644;UNIX.owner=\d+;UNIX.group=\d+;$`).MatchString(all["f;x=y z"]) {
+		if !regexp.MustCompile(`^type=file;size=5;modify=\d{14};(?:create=\d{14};)?perm=\w*;unique=[0-9a-f]{16};UNIX.mode=0644;UNIX.owner=\d+;UNIX.group=\d+;$`).MatchString(all["f;x=y z"]) {
 			t.Errorf("file: %q", all["f;x=y z"])
 		}
 		unique := regexp.MustCompile(`unique=\w+`)

@@ -18,7 +18,8 @@ type fact struct {
 	append func(b []byte, m *mls, i *vfs.Info) []byte // its value; nothing if it has none
 }
 
-// facts are in the order in which they are sent. All are on by default.
+// facts are in the order in which they are sent. The names of owners are sent to
+// who asks for them, all others to everybody.
 var facts = []fact{
 	{"type", appendType},
 	{"size", func(b []byte, _ *mls, i *vfs.Info) []byte {
@@ -28,6 +29,12 @@ var facts = []fact{
 		return strconv.AppendInt(b, i.Size, 10)
 	}},
 	{"modify", func(b []byte, _ *mls, i *vfs.Info) []byte { return appendStamp(b, i.ModTime) }},
+	{"create", func(b []byte, _ *mls, i *vfs.Info) []byte {
+		if i.Created.IsZero() {
+			return b
+		}
+		return appendStamp(b, i.Created)
+	}},
 	{"perm", appendPerm},
 	{"unique", func(b []byte, _ *mls, i *vfs.Info) []byte { return appendUnique(b, i) }},
 	{"UNIX.mode", func(b []byte, _ *mls, i *vfs.Info) []byte {
@@ -36,12 +43,22 @@ var facts = []fact{
 	}},
 	{"UNIX.owner", func(b []byte, _ *mls, i *vfs.Info) []byte { return strconv.AppendInt(b, int64(i.UID), 10) }},
 	{"UNIX.group", func(b []byte, _ *mls, i *vfs.Info) []byte { return strconv.AppendInt(b, int64(i.GID), 10) }},
+	{"UNIX.ownername", func(b []byte, m *mls, i *vfs.Info) []byte { return append(b, m.s.owner(i.UID)...) }},
+	{"UNIX.groupname", func(b []byte, m *mls, i *vfs.Info) []byte { return append(b, m.s.group(i.GID)...) }},
 }
 
 // A factSet is which of facts a session wants, a bit each.
 type factSet uint16
 
-var defaultFacts = factSet(1<<len(facts) - 1)
+// defaultFacts are those that a session begins with.
+var defaultFacts = func() (set factSet) {
+	for i, f := range facts {
+		if f.name != "UNIX.ownername" && f.name != "UNIX.groupname" {
+			set |= 1 << i
+		}
+	}
+	return set
+}()
 
 func (f factSet) has(i int) bool { return f&(1<<i) != 0 }
 
@@ -55,7 +72,7 @@ type mls struct {
 	dir *vfs.Info // the directory that holds the entries; nil for the root
 }
 
-func appendType(b []byte, _ *mls, i *vfs.Info) []byte {
+func appendType(b []byte, m *mls, i *vfs.Info) []byte {
 	switch {
 	case i.Name == "." && i.IsDir():
 		return append(b, "cdir"...)
@@ -64,7 +81,7 @@ func appendType(b []byte, _ *mls, i *vfs.Info) []byte {
 	case i.IsDir():
 		return append(b, "dir"...)
 	case i.IsLink() && i.Target != "" && i.Target != "?" && !strings.ContainsAny(i.Target, "; "):
-		return append(append(b, "OS.unix=slink:"...), i.Target...)
+		return m.s.appendName(append(b, "OS.unix=slink:"...), i.Target)
 	case i.IsLink():
 		return append(b, "OS.unix=symlink"...)
 	}
@@ -112,7 +129,7 @@ func (m *mls) line(b []byte, i *vfs.Info, name string) []byte {
 		}
 		b = append(b, ';')
 	}
-	return append(append(b, ' '), name...)
+	return m.s.appendName(append(b, ' '), name)
 }
 
 // featMLST is the line of FEAT, with a star behind each fact that is on.
@@ -156,6 +173,11 @@ func (s *session) cmdMLST(_ context.Context, arg string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if i.IsLink() && s.cfg.MLSDFollowLinks {
+		if target, err := s.fs.Stat(path); err == nil { // a link that leads nowhere is shown as one
+			i = target
+		}
+	}
 	if i.IsLink() {
 		i.Target, _ = s.fs.Readlink(path)
 	}
@@ -183,7 +205,10 @@ func (s *session) cmdMLSD(ctx context.Context, arg string) (reply, error) {
 	case !i.IsDir():
 		return say(501, "Not a directory"), nil
 	}
-	list, err := s.fs.List(path, vfs.ListOptions{Hidden: true, Dots: s.facts.has(typeFact), Targets: true, Limit: s.cfg.ListEntries})
+	list, err := s.fs.List(path, vfs.ListOptions{
+		Hidden: true, Dots: s.facts.has(typeFact) && s.cfg.MLSDDots,
+		Targets: true, Follow: s.cfg.MLSDFollowLinks, Limit: s.cfg.ListEntries,
+	})
 	if err != nil {
 		return reply{}, err
 	}

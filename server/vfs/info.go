@@ -14,6 +14,7 @@ type Info struct {
 	Mode     fs.FileMode
 	Size     int64
 	ModTime  time.Time
+	Created  time.Time // zero where the file system does not say
 	Nlink    uint64
 	UID, GID int
 	Dev, Ino uint64

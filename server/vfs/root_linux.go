@@ -301,7 +301,7 @@ func statAt(fd int, name *byte, flags int, in *Info) error {
 	var st unix.Statx_t
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(name)),
-			uintptr(flags), unix.STATX_BASIC_STATS, uintptr(unsafe.Pointer(&st)), 0)
+			uintptr(flags), unix.STATX_BASIC_STATS|unix.STATX_BTIME, uintptr(unsafe.Pointer(&st)), 0)
 		if errno == 0 {
 			break
 		}
@@ -312,6 +312,10 @@ func statAt(fd int, name *byte, flags int, in *Info) error {
 	in.Mode = fileMode(uint32(st.Mode))
 	in.Size = int64(st.Size)
 	in.ModTime = time.Unix(st.Mtime.Sec, int64(st.Mtime.Nsec))
+	in.Created = time.Time{}
+	if st.Mask&unix.STATX_BTIME != 0 {
+		in.Created = time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))
+	}
 	in.Nlink = uint64(st.Nlink)
 	in.UID, in.GID = int(st.Uid), int(st.Gid)
 	in.Dev, in.Ino = unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino

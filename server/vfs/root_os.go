@@ -292,6 +292,7 @@ func (l *osLister) close() error { return errors.Join(l.f.Close(), l.r.Close()) 
 func (in *Info) fill(st fs.FileInfo) {
 	in.Mode, in.Size, in.ModTime = st.Mode(), st.Size(), st.ModTime()
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		in.Created = created(sys)
 		in.Nlink = uint64(sys.Nlink)
 		in.UID, in.GID = int(sys.Uid), int(sys.Gid)
 		in.Dev, in.Ino = uint64(sys.Dev), uint64(sys.Ino)
