@@ -436,3 +436,50 @@ func Words(p *[]string, kind string) Value {
 		return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }), nil
 	}, func(w []string) string { return strings.Join(w, ",") })
 }
+
+// Prefixes is a list of networks, parted by commas or blanks; several lines add
+// up. An address is the network of itself alone. Another word, if there is one, may
+// stand in the list too, for what the caller means by the zero Prefix.
+func Prefixes(p *[]netip.Prefix, also string) Value {
+	return ListOf(p, "network", func(s string) ([]netip.Prefix, error) {
+		var list []netip.Prefix
+		for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+			var n netip.Prefix
+			if also == "" || !strings.EqualFold(word, also) {
+				var err error
+				if n, err = parsePrefix(word); err != nil {
+					return nil, err
+				}
+			}
+			list = append(list, n)
+		}
+		return list, nil
+	}, func(list []netip.Prefix) string {
+		var words []string
+		for _, n := range list {
+			switch {
+			case !n.IsValid():
+				words = append(words, also)
+			case n.IsSingleIP():
+				words = append(words, n.Addr().String())
+			default:
+				words = append(words, n.String())
+			}
+		}
+		return strings.Join(words, ",")
+	})
+}
+
+// parsePrefix reads a network or an address. An IPv4 one written as IPv6 would
+// never match, since addresses are compared as what they are.
+func parsePrefix(word string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(strings.Trim(word, "[]")); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	n, err := netip.ParsePrefix(word)
+	if err != nil || n.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("%q is neither a network such as 192.0.2.0/24 nor an address", word)
+	}
+	return n.Masked(), nil
+}

@@ -27,6 +27,7 @@ type Config struct {
 	PassiveIP          string // address or name told to IPv4 clients in 227
 	NATMode            bool
 	UserFXP, AnonFXP   bool
+	FXPDeny            []netip.Prefix
 	TrustedIP          netip.Addr
 	DontResolve        bool
 	Bonjour            string
@@ -142,6 +143,7 @@ func DefaultConfig() Config {
 	return Config{
 		Bind:             []Endpoint{{Port: 21}},
 		PassivePorts:     config.PortRange{First: 49152, Last: 65535},
+		FXPDeny:          private(),
 		PIDFile:          "",
 		ShutdownGrace:    30 * time.Second,
 		MaxClients:       50,

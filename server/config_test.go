@@ -97,6 +97,7 @@ var pureDirectives = []pureDirective{
 // not the default.
 var ownDirectives = map[string]string{
 	"Auth":               "puredb:/etc/pureftpd.pdb",
+	"FXPDeny":            "192.0.2.0/24",
 	"ShutdownGrace":      "5m",
 	"LoginTimeout":       "2m",
 	"MaxLoginFailures":   "3",

@@ -57,7 +57,11 @@ func (s *session) listen() (uint16, error) {
 	if err != nil {
 		return 0, &failure{say(425, "No passive port is free"), err}
 	}
-	s.data = newPassive(l, s.peer.Addr(), s.cfg.ConnectTimeout, s.log)
+	peer := s.peer.Addr()
+	if s.fxp() { // the other server comes from where it likes
+		peer = netip.Addr{}
+	}
+	s.data = newPassive(l, peer, s.cfg.ConnectTimeout, s.log)
 	return addrPort(l.Addr()).Port(), nil
 }
 
@@ -182,15 +186,22 @@ func plausible(to netip.AddrPort) error {
 	return nil
 }
 
-// connectTo prepares an active connection, to the client itself and to no
-// privileged port: nobody is attacked through us (RFC 2577, section 3).
+// connectTo prepares an active connection, to the client itself unless FXP is
+// allowed, and to no privileged port: nobody is attacked through us (RFC 2577,
+// section 3).
 func (s *session) connectTo(to netip.AddrPort, verb string) (reply, error) {
-	switch {
-	case to.Addr() != s.peer.Addr():
-		s.log.Warn("data connection to a stranger refused", "cmd", verb, "to", to)
-		return say(500, "Only to your own address"), nil
-	case to.Port() < 1024:
+	foreign := to.Addr() != s.peer.Addr()
+	if foreign {
+		if why := s.withheldFromFXP(to.Addr()); why != "" {
+			s.log.Warn("data connection to a stranger refused", "cmd", verb, "to", to, "why", why)
+			return say(500, "Only to your own address"), nil
+		}
+	}
+	if to.Port() < 1024 {
 		return say(504, "Only to ports from 1024 on"), nil
+	}
+	if foreign {
+		s.log.Info("data connection for FXP", "cmd", verb, "to", to)
 	}
 	// RFC 959, section 3.2: our side is the port before the control port's.
 	zone := zoneOf(s.conn.LocalAddr())

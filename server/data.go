@@ -88,10 +88,10 @@ type opener interface {
 
 // A passive opener waits for the client. Only the client's own address will do
 // (RFC 2577, section 3, on stealing): others are closed unserved, and the right
-// one is still awaited.
+// one is still awaited. With FXP any address will.
 type passive struct {
 	l        net.Listener
-	peer     netip.Addr
+	peer     netip.Addr // not valid: anybody
 	log      *slog.Logger
 	lifetime *time.Timer // closes a listener that nobody uses
 }
@@ -118,7 +118,7 @@ func (p *passive) ready() net.Conn {
 		return nil
 	}
 	c, err := l.Accept()
-	if err != nil || addrPort(c.RemoteAddr()).Addr() != p.peer {
+	if err != nil || !p.awaits(c) {
 		if err == nil {
 			p.turnAway(c)
 		}
@@ -127,6 +127,11 @@ func (p *passive) ready() net.Conn {
 	}
 	p.close()
 	return c
+}
+
+// awaits tells whether a connection is the one that is waited for.
+func (p *passive) awaits(c net.Conn) bool {
+	return !p.peer.IsValid() || addrPort(c.RemoteAddr()).Addr() == p.peer
 }
 
 // turnAway closes a connection that is not the client's.
@@ -150,7 +155,7 @@ func (p *passive) open(ctx context.Context) (net.Conn, error) {
 			}
 			return nil, fmt.Errorf("%w: %w", errNoData, err)
 		}
-		if addrPort(c.RemoteAddr()).Addr() == p.peer {
+		if p.awaits(c) {
 			return c, nil
 		}
 		p.turnAway(c)

@@ -449,6 +449,18 @@ func (r *rig) real() net.Conn {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.serve(l)
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c
+}
+
+// serve serves l until the test ends.
+func (r *rig) serve(l net.Listener) {
 	served := make(chan error, 1)
 	go func() { served <- r.srv.Serve(l) }()
 	r.t.Cleanup(func() {
@@ -459,13 +471,6 @@ func (r *rig) real() net.Conn {
 			r.t.Errorf("Serve: %v", err)
 		}
 	})
-	c, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	return c
 }
 
 // greet logs alice in over a real socket.
