@@ -86,6 +86,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "- list extensions"},
 		{name: "HELP", arg: maybeWord, need: preAuth, rfc: "959 4.1.3", run: (*session).cmdHELP,
 			help: "[<command>] - list commands, or explain one"},
+		{name: "LANG", arg: maybeWord, need: preAuth | quiet, feat: (*session).featLANG, rfc: "2640 4", run: (*session).cmdLANG,
+			help: "[<tag>] - choose the language of replies"},
 		{name: "LIST", arg: maybePath, need: opensData, rfc: "959 4.1.3", run: (*session).cmdLIST,
 			help: "[<options>] [<path>] - list a directory as ls -l does"},
 		{name: "MDTM", arg: aPath, feat: says("MDTM"), rfc: "3659 3", run: (*session).cmdMDTM,
@@ -180,7 +182,6 @@ var notHere = []string{
 	"ESTP",
 	"HASH",
 	"HOST",
-	"LANG",
 	"LPRT",
 	"LPSV",
 	"MAIL",
@@ -282,7 +283,7 @@ func (s *session) unheard(verb string) (reply, *command) {
 		s.log.Warn("client speaks HTTP")
 		return say(421, "This is an FTP server"), nil
 	case slices.Contains(notHere, verb):
-		return s.withheld(verb, verb == "AUTH" || verb == "HOST" || verb == "LANG" || verb == "ADAT"), nil
+		return s.withheld(verb, verb == "AUTH" || verb == "HOST" || verb == "ADAT"), nil
 	}
 	s.log.Debug("unknown command", "cmd", fmt.Sprintf("%.16q", verb))
 	return say(500, "Unknown command"), nil

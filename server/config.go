@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"portreeve/config"
+	"portreeve/server/lang"
 	"portreeve/userdb"
 )
 
@@ -99,6 +100,7 @@ type Config struct {
 	CipherSuite string
 
 	// Messages and logs
+	Language       string // tag
 	FortunesFile   string
 	LogLevel       string
 	LogFormat      string
@@ -178,6 +180,7 @@ func DefaultConfig() Config {
 		FSCharset:     "UTF-8",
 		ClientCharset: "UTF-8",
 
+		Language:       lang.English,
 		LogLevel:       "info",
 		LogFormat:      "text",
 		SyslogFacility: "ftp",

@@ -116,6 +116,7 @@ var ownDirectives = map[string]string{
 	"PasswordCost":       "14 8 1",
 	"PasswordMemory":     "64M",
 	"PasswordCache":      "0",
+	"Language":           "zh-Hant",
 	"LogLevel":           "debug",
 	"LogFormat":          "json",
 	"LogFile":            "/var/log/portreeve.log",

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"portreeve/config"
+	"portreeve/server/lang"
 )
 
 // headings of the reference page, in its order
@@ -282,6 +283,9 @@ var Directives = config.Table[Config]{
 		Help: "Cipher suites to allow.",
 		Bind: func(c *Config) config.Value { return config.Text(&c.CipherSuite, "list") }},
 
+	{Name: "Language", Group: groupLogs,
+		Help: "Language of replies, until a client asks for another with LANG. Some clients look for English words in replies.",
+		Bind: func(c *Config) config.Value { return config.Choice(&c.Language, lang.Tags()...) }},
 	{Name: "FortunesFile", Short: "F", Group: groupLogs, Pending: true,
 		Help: "File with greetings, one of which each client gets.",
 		Bind: func(c *Config) config.Value { return config.Path(&c.FortunesFile) }},

@@ -1,9 +1,13 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
+
+	"portreeve/server/lang"
 )
 
 // A phrase is a text for people, in English, which is also its key in the
@@ -56,10 +60,10 @@ func (p phrase) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // inWords is the phrase as this session's client reads it. What the client's
 // encoding has no letters for is said in English.
 func (s *session) inWords(p phrase) string {
-	if s.translate == nil {
+	if s.lang == nil {
 		return p.in(nil)
 	}
-	text := p.in(s.translate)
+	text := p.in(s.lang.Say)
 	if !s.legible(text) {
 		return p.in(nil)
 	}
@@ -68,3 +72,60 @@ func (s *session) inWords(p phrase) string {
 
 // legible tells whether the client can read a text: UTF-8 holds every language.
 func (s *session) legible(string) bool { return true }
+
+// cmdLANG chooses the language of replies (RFC 2640, section 4); without a tag
+// it is the server's again. Codes, paths and figures are the same in all.
+func (s *session) cmdLANG(_ context.Context, tag string) (reply, error) {
+	if tag == "" {
+		s.lang = s.cfg.language()
+		return sayf(200, "Replies are in %s", s.lang.Tag()), nil
+	}
+	if !isTag(tag) {
+		return say(501, "LANG takes a language tag, as in en-GB"), nil
+	}
+	l, ok := lang.Find(tag)
+	if !ok {
+		return say(504, "No such language here"), nil
+	}
+	s.lang = l
+	return sayf(200, "Replies are in %s", s.lang.Tag()), nil
+}
+
+// isTag tells whether text has the form of a language tag: words of up to eight
+// letters, and digits behind the first (RFC 5646).
+func isTag(text string) bool {
+	for i, word := range strings.Split(text, "-") {
+		if len(word) == 0 || len(word) > 8 {
+			return false
+		}
+		for _, c := range []byte(word) {
+			letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+			if !letter && (i == 0 || c < '0' || c > '9') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// featLANG lists the languages, with a star behind the one in use.
+func (s *session) featLANG() string {
+	var b strings.Builder
+	b.WriteString("LANG ")
+	for i, tag := range lang.Tags() {
+		if i > 0 {
+			b.WriteByte(';')
+		}
+		b.WriteString(strings.ToUpper(tag))
+		if tag == s.lang.Tag() {
+			b.WriteByte('*')
+		}
+	}
+	return b.String()
+}
+
+// language is what replies are in until the client says LANG.
+func (c *Config) language() *lang.Language {
+	l, _ := lang.Find(c.Language)
+	return l
+}

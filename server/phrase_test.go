@@ -7,7 +7,7 @@ import (
 
 // What a reply tells is the same in every language, and its fixed parts are.
 func TestPhrasesAreWordedLast(t *testing.T) {
-	upside := func(english string) string {
+	french := func(english string) string {
 		return map[string]string{
 			"%s is %d bytes, %s": "%[3]s: %[2]d %[1]s",
 			"not %s":             "non %s",
@@ -31,8 +31,7 @@ func TestPhrasesAreWordedLast(t *testing.T) {
 		if got := string(c.r.append(nil, phrase.String)); got != c.english {
 			t.Errorf("English: %q, want %q", got, c.english)
 		}
-		s := &session{translate: upside}
-		if got := string(c.r.append(nil, s.inWords)); got != c.want {
+		if got := string(c.r.append(nil, func(p phrase) string { return p.in(french) })); got != c.want {
 			t.Errorf("translated: %q, want %q", got, c.want)
 		}
 	}

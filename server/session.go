@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"portreeve/server/auth"
+	"portreeve/server/lang"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
 )
@@ -43,7 +44,7 @@ type session struct {
 	bye    bool      // nothing more is answered
 	deaf   bool      // nothing more is read
 
-	translate func(string) string // an English format in the client's language; nil is English
+	lang *lang.Language // of replies
 
 	leaving atomic.Bool // somebody wants it to end; the one field that others set
 
@@ -448,6 +449,7 @@ func (s *session) logout() {
 	s.fs, s.account, s.name, s.cwd, s.from = nil, nil, "", "", ""
 	s.ascii, s.offset, s.epsvAll = true, 0, false
 	s.facts = defaultFacts
+	s.lang = s.cfg.language()
 	s.idle = s.cfg.MaxIdleTime
 }
 

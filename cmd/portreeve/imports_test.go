@@ -19,15 +19,16 @@ import (
 //	3  cmd/portreeve
 //	2  server
 //	1  server/auth  server/vfs  server/control
-//	0  userdb  config  server/session
+//	0  userdb  config  server/session  server/lang
 var mayImport = map[string][]string{
 	"config":         nil,
+	"server/lang":    nil,
 	"server/session": nil,
 	"userdb":         {"config"},
 	"server/auth":    {"userdb"},
 	"server/vfs":     {"userdb"},
 	"server/control": {"server/session"},
-	"server":         {"config", "userdb", "server/auth", "server/session", "server/vfs"},
+	"server":         {"config", "userdb", "server/auth", "server/lang", "server/session", "server/vfs"},
 	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/control", "server/session", "server/vfs"},
 }
 
@@ -53,7 +54,8 @@ var homes = map[string][]string{
 	"golang.org/x/sync":      {"server/auth", "cmd/portreeve"},
 	"golang.org/x/time":      {"server"},
 	"golang.org/x/term":      {"cmd/portreeve"},
-	"golang.org/x/text":      {"cmd/portreeve"},
+	"golang.org/x/text":      {"server/lang", "cmd/portreeve"},
+	"github.com/nicksnyder":  {"server/lang"},
 }
 
 // testHomes are further imports of tests alone.

@@ -1,0 +1,39 @@
+package lang
+
+import "testing"
+
+func TestFind(t *testing.T) {
+	for _, c := range []struct{ asked, got string }{
+		{"en", "en"}, {"EN", "en"}, {"en-AU", "en"}, {"en-US", "en"},
+		{"de", "de"}, {"DE-at", "de"}, {"de-CH", "de"},
+		{"es-MX", "es"}, {"es-419", "es"}, {"fr-CA", "fr"}, {"ja-JP", "ja"},
+		{"zh", "zh-Hans"}, {"zh-CN", "zh-Hans"}, {"zh-SG", "zh-Hans"}, {"zh-Hans", "zh-Hans"},
+		{"zh-TW", "zh-Hant"}, {"zh-HK", "zh-Hant"}, {"zh-MO", "zh-Hant"}, {"ZH-HANT", "zh-Hant"}, {"zh-Hant-TW", "zh-Hant"},
+		{"nl", ""}, {"it", ""}, {"ru", ""}, {"uk", ""}, {"ko", ""}, {"lb", ""}, {"br", ""}, {"und", ""}, {"", ""}, {"x", ""}, {"*", ""},
+	} {
+		l, ok := Find(c.asked)
+		if ok != (c.got != "") || ok && l.Tag() != c.got {
+			t.Errorf("%q finds %q, %v; want %q", c.asked, l.Tag(), ok, c.got)
+		}
+	}
+}
+
+func TestSay(t *testing.T) {
+	var english *Language
+	german, ok := Find("de")
+	if !ok {
+		t.Fatal("no German")
+	}
+	for _, c := range []struct {
+		l        *Language
+		in, want string
+	}{
+		{english, "Done", "Done"},
+		{german, "Done", "Erledigt"},
+		{german, "nobody says {{.This}} %d", "nobody says {{.This}} %d"},
+	} {
+		if got := c.l.Say(c.in); got != c.want {
+			t.Errorf("%s: %q is %q, not %q", c.l.Tag(), c.in, got, c.want)
+		}
+	}
+}
