@@ -67,6 +67,9 @@ func FuzzSession(f *testing.F) {
 		}()
 		checkReplies(t, c.in)
 		<-c.done
+		if len(r.net.listeners) != 0 || r.srv.Sessions.Len() != 0 {
+			t.Fatalf("%d ports and %d sessions are left", len(r.net.listeners), r.srv.Sessions.Len())
+		}
 		if strings.Contains(logs.String(), "msg=panic") {
 			t.Fatalf("a fault: %s", logs)
 		}
