@@ -63,7 +63,25 @@ clients: ## install what the tests need and this machine lacks (Debian, by apt-g
 
 .PHONY: bench
 bench: ## measure; BENCH=regexp chooses
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
+	$(GO) test -run '^$$' -bench '$(BENCH)' -skip Peers -benchmem -timeout 60m ./...
+
+# Other servers, side by side with ours. Their packages exclude each other, so
+# they are unpacked, with the libraries that they bring; nothing is installed.
+PEERS     := .tools/peers
+PEER_DEBS := pure-ftpd pure-ftpd-common vsftpd proftpd-core proftpd-mod-crypto \
+	python3-pyftpdlib python3-openssl python3-cryptography python3-cffi-backend \
+	libsodium23 libwrap0 libhiredis0.14 libmemcached11 libmemcachedutil2 libhashkit2 libpcre2-posix3
+
+.PHONY: bench-peers
+bench-peers: $(PEERS) ## measure beside other servers; BENCH=regexp chooses; needs root, apt-get, Linux
+	PORTREEVE_PEERS='$(CURDIR)/$(PEERS)' PORTREEVE_BENCH_JSON='$(CURDIR)/.tools/bench-peers.json' \
+		$(GO) test -run '^$$' -bench 'Peers/$(BENCH)' -benchtime 1x -timeout 40m ./cmd/portreeve
+
+$(PEERS):
+	@mkdir -p .tools/debs
+	cd .tools/debs && apt-get -q -o APT::Sandbox::User=root download $(PEER_DEBS)
+	@set -e; for deb in .tools/debs/*.deb; do dpkg -x "$$deb" '$(PEERS).new'; done
+	@rm -r .tools/debs; mv '$(PEERS).new' '$(PEERS)'
 
 # That the time is over while an input is tried is a failure to the Go tool, and
 # none to us: an input that fails is written down.
@@ -106,7 +124,7 @@ clean: ## remove what was built, the demo server and the linter
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' Makefile | while read -r target what; do printf '  make %-8s %s\n' "$$target" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r target what; do printf '  make %-11s %s\n' "$$target" "$$what"; done
 
 # The demo user's files belong to whoever owns this folder. Root is no FTP user,
 # so if it is root's they belong to nobody, whom root's server acts as then; and

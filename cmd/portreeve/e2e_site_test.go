@@ -41,7 +41,8 @@ type site struct {
 	port4, port6 string
 	uid          int // of the users' files
 	cred         *syscall.Credential
-	wrap         []string // a program that runs the daemon
+	wrap         []string   // a program that runs the daemon
+	processes    *processes // of processes that the daemon is to begin in
 	log          *logBuffer
 	cmd          *exec.Cmd
 	exited       chan struct{} // closed when it has ended
@@ -150,6 +151,9 @@ func (d *site) start(t testing.TB) {
 		d.cmd.Args = append(slices.Clone(d.wrap), d.cmd.Args...)
 	}
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	if d.processes != nil {
+		defer d.processes.place(t, d.cmd)()
+	}
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
