@@ -84,7 +84,8 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 		return
 	}
 	close(t.opened)
-	stop := context.AfterFunc(ctx, func() { sever(conn) })
+	opened := conn // conn changes hands at the end, which may be now
+	stop := context.AfterFunc(ctx, func() { sever(opened) })
 	defer stop()
 	defer func() {
 		if conn != nil {
