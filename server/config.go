@@ -40,6 +40,7 @@ type Config struct {
 	// Limits
 	MaxClients, MaxClientsPerIP int
 	PerUserLimits               PerUserLimits
+	PassiveLimits               PassiveLimits
 	MaxIdleTime                 time.Duration
 	LoginTimeout                time.Duration
 	MaxLoginFailures            int
@@ -149,6 +150,7 @@ func DefaultConfig() Config {
 		PIDFile:          "",
 		ShutdownGrace:    30 * time.Second,
 		MaxClients:       50,
+		PassiveLimits:    PassiveLimits{All: 10000, Each: 1000},
 		MaxIdleTime:      15 * time.Minute,
 		LoginTimeout:     time.Minute,
 		MaxLoginFailures: 5,
@@ -404,6 +406,10 @@ func quota(p *Quota) config.Value {
 func perUser(p *PerUserLimits) config.Value {
 	return optionalPair(p, "user:anonymous", ":", 0, func(a, b int64) PerUserLimits { return PerUserLimits{int(a), int(b)} },
 		func(l PerUserLimits) (a, b int64) { return int64(l.User), int64(l.Anonymous) })
+}
+
+func passiveLimits(p *PassiveLimits) config.Value {
+	return config.Counts(&p.All, &p.Each, "all each", " ", 0)
 }
 
 // authKinds are Pure-FTPd's authentication methods, and our own database.

@@ -28,7 +28,7 @@ func (s *session) cmdPASV(ctx context.Context, _ string) (reply, error) {
 	if err != nil {
 		return reply{}, &failure{say(425, "The server does not know its address"), err}
 	}
-	port, err := s.listen()
+	port, err := s.listen(addr)
 	if err != nil {
 		return reply{}, err
 	}
@@ -51,18 +51,32 @@ func (s *session) passiveAddr(ctx context.Context) (netip.Addr, error) {
 	return found[0].Unmap(), nil
 }
 
-// listen opens a passive port at the address of the control connection.
-func (s *session) listen() (uint16, error) {
+// listen opens a passive port at the address of the control connection; the
+// client is told another, perhaps.
+func (s *session) listen(told netip.Addr) (uint16, error) {
+	if !s.srv.passive.take(s.peer.Addr(), s.cfg.PassiveLimits) {
+		return 0, s.noPort(&noData{cause: causeCrowded})
+	}
+	give := func() { s.srv.passive.give(s.peer.Addr()) }
 	l, err := s.srv.network.listen(zoned(s.local.Addr(), zoneOf(s.conn.LocalAddr())), s.cfg.PassivePorts)
 	if err != nil {
-		return 0, &failure{say(425, "No passive port is free"), err}
+		give()
+		e := &noData{causeNoSocket, err}
+		if errors.Is(err, errNoPort) {
+			e = &noData{cause: causePortsTaken}
+		}
+		return 0, s.noPort(e)
 	}
-	peer := s.peer.Addr()
-	if s.fxp() { // the other server comes from where it likes
-		peer = netip.Addr{}
-	}
-	s.data = newPassive(l, peer, s.cfg.ConnectTimeout, s.log)
+	p := newPassive(l, s.peer.Addr(), s.cfg.ConnectTimeout, give)
+	p.told, p.log = told, s.log
+	p.anybody = s.fxp() // the other server comes from where it likes
+	s.data = p
 	return addrPort(l.Addr()).Port(), nil
+}
+
+func (s *session) noPort(e *noData) error {
+	s.explain(e)
+	return &failure{say(425, "No passive port is free"), e}
 }
 
 // cmdEPSV opens a port whatever the family (RFC 2428, section 3).
@@ -84,7 +98,7 @@ func (s *session) cmdEPSV(_ context.Context, arg string) (reply, error) {
 	if s.cfg.NATMode {
 		return say(502, "Passive mode is off"), nil
 	}
-	port, err := s.listen()
+	port, err := s.listen(netip.Addr{})
 	if err != nil {
 		return reply{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
 
@@ -90,22 +91,32 @@ type opener interface {
 // (RFC 2577, section 3, on stealing): others are closed unserved, and the right
 // one is still awaited. With FXP any address will.
 type passive struct {
-	l        net.Listener
-	peer     netip.Addr // not valid: anybody
-	log      *slog.Logger
-	lifetime *time.Timer // closes a listener that nobody uses
+	l         net.Listener
+	client    netip.Addr
+	anybody   bool
+	told      netip.Addr // what 227 said; not valid after EPSV
+	strangers int        // who were turned away
+	log       *slog.Logger
+	lifetime  *time.Timer // closes a listener that nobody uses
+	shut      func()      // closes the listener, once
 }
 
 // maxStrangers ends the waiting when somebody floods the port.
 const maxStrangers = 16
 
-func newPassive(l net.Listener, peer netip.Addr, life time.Duration, log *slog.Logger) *passive {
-	return &passive{l: l, peer: peer, log: log, lifetime: time.AfterFunc(life, func() { l.Close() })}
+// newPassive waits at l, for so long, until a command uses it; closed is called
+// when it no longer does.
+func newPassive(l net.Listener, client netip.Addr, life time.Duration, closed func()) *passive {
+	shut := sync.OnceFunc(func() {
+		l.Close()
+		closed()
+	})
+	return &passive{l: l, client: client, shut: shut, lifetime: time.AfterFunc(life, shut)}
 }
 
 func (p *passive) close() {
 	p.lifetime.Stop()
-	p.l.Close()
+	p.shut()
 }
 
 // instant is how long ready looks: accepting takes no wait, and what has not come
@@ -131,36 +142,40 @@ func (p *passive) ready() net.Conn {
 
 // awaits tells whether a connection is the one that is waited for.
 func (p *passive) awaits(c net.Conn) bool {
-	return !p.peer.IsValid() || addrPort(c.RemoteAddr()).Addr() == p.peer
+	return p.anybody || addrPort(c.RemoteAddr()).Addr() == p.client
 }
 
 // turnAway closes a connection that is not the client's.
 func (p *passive) turnAway(c net.Conn) {
 	c.Close()
+	p.strangers++
 	p.log.Warn("data connection from a stranger", "from", addrPort(c.RemoteAddr()).Addr(), "port", addrPort(p.l.Addr()).Port())
 }
 
 func (p *passive) open(ctx context.Context) (net.Conn, error) {
 	defer p.close()
 	if !p.lifetime.Stop() {
-		return nil, fmt.Errorf("%w: the passive port was closed before it was used", errNoData)
+		return nil, &noData{cause: causeLate}
 	}
-	stop := context.AfterFunc(ctx, func() { p.l.Close() })
+	stop := context.AfterFunc(ctx, p.shut)
 	defer stop()
-	for range maxStrangers {
+	for p.strangers < maxStrangers {
 		c, err := p.l.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			return nil, fmt.Errorf("%w: %w", errNoData, err)
+		switch {
+		case err == nil:
+		case errors.Is(context.Cause(ctx), errNoData):
+			return nil, nobodyCame(p.told, p.client, p.strangers)
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		default:
+			return nil, &noData{causeOther, err}
 		}
 		if p.awaits(c) {
 			return c, nil
 		}
 		p.turnAway(c)
 	}
-	return nil, errStranger
+	return nil, &noData{cause: causeStranger}
 }
 
 // An active opener connects to the client.
@@ -175,10 +190,10 @@ func (a *active) ready() net.Conn { return nil }
 func (a *active) open(ctx context.Context) (net.Conn, error) {
 	c, err := a.net.dial(ctx, a.local, a.remote)
 	if err != nil {
-		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-			return nil, context.Cause(ctx)
+		if why := context.Cause(ctx); why != nil && !errors.Is(why, errNoData) {
+			return nil, why
 		}
-		return nil, fmt.Errorf("%w: %w", errNoData, err)
+		return nil, dialFailed(err)
 	}
 	return c, nil
 }

@@ -82,6 +82,9 @@ var Directives = config.Table[Config]{
 	{Name: "PerUserLimits", Short: "y", Group: groupLimits,
 		Help: "Most sessions of one account, and of anonymous; 0 is no limit. A user's own limit goes before it.",
 		Bind: func(c *Config) config.Value { return perUser(&c.PerUserLimits) }},
+	{Name: "MaxPassivePorts", Group: groupLimits,
+		Help: "Most passive ports that may wait for their clients, in all and for one address; 0 is no limit. A port waits until its client comes, for ConnectTimeout at most.",
+		Bind: func(c *Config) config.Value { return passiveLimits(&c.PassiveLimits) }},
 	{Name: "MaxIdleTime", Short: "I", Group: groupLimits,
 		Help: "How long a session may be idle, in minutes unless a unit is given. A client that only says NOOP is idle too, and may be so twice as long.",
 		Bind: func(c *Config) config.Value {

@@ -63,9 +63,12 @@ func (s *session) isOurs(to netip.Addr) bool {
 // stands for all private networks.
 func within(list []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(list, func(n netip.Prefix) bool {
-		return n.Contains(a) || !n.IsValid() && within(privateNetworks(), a)
+		return n.Contains(a) || !n.IsValid() && isPrivate(a)
 	})
 }
+
+// isPrivate tells whether nobody outside can reach an address.
+func isPrivate(a netip.Addr) bool { return within(privateNetworks(), a) }
 
 // prefixes makes a list of networks of what is written as such.
 func prefixes(words ...string) []netip.Prefix {

@@ -52,15 +52,14 @@ func (f *failure) Unwrap() error { return f.cause }
 
 // Why a transfer ended before its end.
 var (
-	errAborted  = errors.New("aborted by the client")
-	errEnded    = errors.New("transfer ended by the operator")
-	errStalled  = errors.New("no data for too long")
-	errTooLong  = errors.New("transfer took too long")
-	errLost     = errors.New("control connection lost")
-	errShrunk   = errors.New("file became shorter while it was sent")
-	errStranger = errors.New("connections from other addresses only")
-	errNoData   = errors.New("no data connection")
-	errQueue    = errors.New("too many commands during a transfer")
+	errAborted = errors.New("aborted by the client")
+	errEnded   = errors.New("transfer ended by the operator")
+	errStalled = errors.New("no data for too long")
+	errTooLong = errors.New("transfer took too long")
+	errLost    = errors.New("control connection lost")
+	errShrunk  = errors.New("file became shorter while it was sent")
+	errNoData  = errors.New("no data connection")
+	errQueue   = errors.New("too many commands during a transfer")
 )
 
 // replyFor maps an error to its reply; it is the only place that does. What it
@@ -102,7 +101,6 @@ var replies = []struct {
 	{errQueue, 426, "Transfer aborted"},
 	{errLost, 426, "Transfer aborted"},
 	{errShrunk, 451, "The file became shorter while it was sent"},
-	{errStranger, 425, "Cannot open data connection"},
 	{errNoData, 425, "Cannot open data connection"},
 	{syscall.ENOSPC, 452, "Disk full"},
 	{syscall.EDQUOT, 552, "Quota exceeded"},

@@ -33,7 +33,9 @@ type Server struct {
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	config   atomic.Pointer[Config]
-	network  network       // data connections; tcp but for tests
+	network  network // data connections; tcp but for tests
+	passive  slots   // passive ports that wait
+	noData   dataFailures
 	draining chan struct{} // closed when the server stops
 	threads  chan struct{} // held by downloads that hold a thread
 

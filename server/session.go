@@ -535,7 +535,10 @@ func (s *session) report(t *transfer, r result) {
 	if t.offset > 0 {
 		attrs = append(attrs, "offset", t.offset)
 	}
+	e, never := errors.AsType[*noData](r.err)
 	switch {
+	case never:
+		s.explain(e, "cmd", t.verb, "path", t.path)
 	case r.err != nil:
 		s.log.Info("transfer failed", append(attrs, "err", r.err)...)
 	case t.kind == registry.Listing:

@@ -277,7 +277,7 @@ func (d *daemon) openControl(ctx context.Context, cfg server.Config) (stop func(
 
 func (d *daemon) status() control.Status {
 	cfg := d.ftp.Config()
-	st := control.Status{Started: d.started, Draining: d.ftp.Draining(), Config: d.source.path(), UserDB: cfg.UserDB, NotInEffect: cfg.Pending()}
+	st := control.Status{Started: d.started, Draining: d.ftp.Draining(), Config: d.source.path(), UserDB: cfg.UserDB, NotInEffect: cfg.Pending(), NoData: d.ftp.DataFailures()}
 	for _, l := range d.listens {
 		st.Listen = append(st.Listen, l.Addr().String())
 	}

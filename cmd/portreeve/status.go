@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,6 +74,7 @@ func writeStatus(w io.Writer, st control.Status) error {
 		{"limits", fmt.Sprintf("%s, %s", most(st.Limits.Max, "in all"), most(st.Limits.PerHost, "from one address"))},
 		{"uploaded", fmt.Sprintf("%s in %d whole files", size(t.Up), t.FilesUp)},
 		{"downloaded", fmt.Sprintf("%s in %d whole files", size(t.Down), t.FilesDown)},
+		{"no data", noData(st.NoData)},
 		{"memory", fmt.Sprintf("%s, %d goroutines", size(st.Memory), st.Goroutines)},
 	} {
 		if line.value != "" {
@@ -80,6 +83,17 @@ func writeStatus(w io.Writer, st control.Status) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// noData tells why data connections were never made, the most frequent first.
+func noData(by map[string]int64) string {
+	var words []string
+	for _, cause := range slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+		return cmp.Or(cmp.Compare(by[b], by[a]), cmp.Compare(a, b))
+	}) {
+		words = append(words, fmt.Sprintf("%s %d times", cause, by[cause]))
+	}
+	return strings.Join(words, ", ")
 }
 
 func most(n int, where string) string {

@@ -29,6 +29,8 @@ type Status struct {
 	Limits session.Limits `json:"limits"`
 	Totals session.Totals `json:"totals"`
 
+	NoData map[string]int64 `json:"no_data"` // data connections that were never made, by likely cause
+
 	Goroutines int   `json:"goroutines"`
 	Memory     int64 `json:"memory"` // bytes the runtime holds from the system
 }
@@ -48,6 +50,9 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 	// Lists, not null, for those who loop over them.
 	st.Listen = append([]string{}, st.Listen...)
 	st.NotInEffect = append([]string{}, st.NotInEffect...)
+	if st.NoData == nil {
+		st.NoData = map[string]int64{}
+	}
 	st.Limits, st.Totals = s.Sessions.Limits(), s.Sessions.Totals()
 	st.Goroutines, st.Memory = runtime.NumGoroutine(), memory()
 	writeJSON(w, http.StatusOK, st)
