@@ -19,17 +19,18 @@ import (
 //	3  cmd/portreeve
 //	2  server
 //	1  server/auth  server/vfs  server/control
-//	0  userdb  config  server/session  server/lang
+//	0  userdb  config  server/session  server/lang  server/cert
 var mayImport = map[string][]string{
 	"config":         nil,
 	"server/lang":    nil,
 	"server/session": nil,
+	"server/cert":    nil,
 	"userdb":         {"config"},
 	"server/auth":    {"userdb"},
 	"server/vfs":     {"userdb"},
-	"server/control": {"server/session"},
+	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "userdb", "server/auth", "server/lang", "server/session", "server/vfs"},
-	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/control", "server/session", "server/vfs"},
+	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/cert", "server/control", "server/session", "server/vfs"},
 }
 
 // bans are the imports that tempt, with the reason why not.
