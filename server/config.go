@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"math"
@@ -96,7 +97,7 @@ type Config struct {
 
 	// TLS
 	TLS         int
-	CertFile    KeyPair
+	CertFile    []KeyPair
 	ExtCert     string
 	CipherSuite string
 
@@ -211,6 +212,9 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
+
+// UsesTLS tells whether certificates are needed.
+func (c *Config) UsesTLS() bool { return c.TLS > 0 }
 
 // isHost tells whether text can be an IPv4 address or the name of a host.
 func isHost(text string) bool {
@@ -471,24 +475,35 @@ func authSwitch(p *[]AuthMethod, kind string) config.Value {
 	}, func([]AuthMethod) string { return "" })
 }
 
-func keyPair(p *KeyPair) config.Value {
-	return config.Of(p, "certificate[,key]", func(s string) (KeyPair, error) {
+// keyPairs reads "certificate", "certificate,key" and "certificate key", a pair a
+// line.
+func keyPairs(p *[]KeyPair) config.Value {
+	return config.ListOf(p, "certificate[,key]", func(s string) ([]KeyPair, error) {
 		// Pure-FTPd's sample has quotes around each.
 		words := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == '"' || unicode.IsSpace(r) })
-		switch len(words) {
-		case 0:
-			return KeyPair{}, nil
-		case 1:
-			return KeyPair{Cert: words[0]}, nil
-		case 2:
-			return KeyPair{words[0], words[1]}, nil
+		var pair KeyPair
+		for i, word := range words {
+			path := &pair.Cert
+			if i == 1 {
+				path = &pair.Key
+			}
+			if err := config.Path(path).Set(word); err != nil || i > 1 {
+				return nil, cmp.Or(err, fmt.Errorf("%q is not one or two paths", s))
+			}
 		}
-		return KeyPair{}, fmt.Errorf("%q is not one or two paths", s)
-	}, func(k KeyPair) string {
-		if k.Key == "" {
-			return k.Cert
+		if pair.Cert == "" {
+			return nil, nil
 		}
-		return k.Cert + "," + k.Key
+		return []KeyPair{pair}, nil
+	}, func(list []KeyPair) string {
+		var pairs []string
+		for _, k := range list {
+			if k.Key != "" {
+				k.Cert += "," + k.Key
+			}
+			pairs = append(pairs, k.Cert)
+		}
+		return strings.Join(pairs, "; ")
 	})
 }
 

@@ -314,7 +314,7 @@ func checkPureFTPdFile(t *testing.T, c Config) {
 	if got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
-	if want := (KeyPair{"/etc/pure-ftpd.pem", "/etc/pure-ftpd.key"}); c.CertFile != want {
+	if want := []KeyPair{{Cert: "/etc/ssl/private/pure-ftpd.pem"}, {"/etc/pure-ftpd.pem", "/etc/pure-ftpd.key"}}; !slices.Equal(c.CertFile, want) {
 		t.Errorf("CertFileAndKey is %v, not %v", c.CertFile, want)
 	}
 }

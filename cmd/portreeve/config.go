@@ -11,6 +11,7 @@ import (
 
 	"portreeve/config"
 	"portreeve/server"
+	"portreeve/server/cert"
 )
 
 func newConfig(e *env) *cobra.Command {
@@ -46,6 +47,9 @@ its directives are accepted but not yet in effect.
 
 func runConfigCheck(e *env, source *configSource) error {
 	cfg, _, err := source.load()
+	if err == nil {
+		_, err = prepareCertificates(cert.New(nil), cfg)
+	}
 	if err != nil {
 		faults := strings.Split(err.Error(), "\n")
 		if len(faults) == 1 {

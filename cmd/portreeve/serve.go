@@ -21,6 +21,7 @@ import (
 
 	"portreeve/server"
 	"portreeve/server/auth"
+	"portreeve/server/cert"
 	"portreeve/server/control"
 	"portreeve/server/session"
 	"portreeve/userdb"
@@ -56,6 +57,7 @@ type daemon struct {
 	level   *slog.LevelVar
 	logFile *reopener // nil: standard error
 	auth    *auth.Chain
+	certs   *cert.Store
 	ftp     *server.Server
 	listens []net.Listener
 
@@ -90,7 +92,14 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 		return err
 	}
 	defer d.auth.Close()
+	d.certs = cert.New(d.log)
+	useCerts, err := prepareCertificates(d.certs, cfg)
+	if err != nil {
+		return err
+	}
+	useCerts()
 	d.ftp = server.New(cfg, session.New(session.Limits{}), d.auth, d.log)
+	d.ftp.GetCertificate = d.certs.Get
 	d.ftp.ActAsUsers = isRoot()
 	if d.listens, err = server.Listen(ctx, cfg); err != nil {
 		return bindHint(err)
@@ -145,6 +154,10 @@ func (d *daemon) serve(ctx context.Context, hangup <-chan os.Signal) error {
 		})
 	}
 	group.Go(func() error {
+		d.certs.Run(running)
+		return nil
+	})
+	group.Go(func() error {
 		for {
 			select {
 			case <-hangup:
@@ -191,11 +204,7 @@ func (d *daemon) reload(context.Context) (control.Reloaded, error) {
 	}
 	cfg, _, err := d.source.load()
 	if err != nil {
-		for line := range strings.Lines(err.Error()) {
-			d.log.Error("configuration refused: " + strings.TrimSpace(line))
-		}
-		d.log.Error("nothing was changed")
-		return control.Reloaded{}, err
+		return control.Reloaded{}, d.refuse(err)
 	}
 	old := d.ftp.Config()
 	var done control.Reloaded
@@ -210,14 +219,27 @@ func (d *daemon) reload(context.Context) (control.Reloaded, error) {
 			return control.Reloaded{}, fmt.Errorf("keeping %s: %w", f.Name, err)
 		}
 	}
-	if err := d.auth.Configure(authOptions(cfg, d.log)); err != nil {
-		d.log.Error("configuration refused: " + err.Error())
-		return control.Reloaded{}, err
+	useCerts, err := prepareCertificates(d.certs, cfg)
+	if err != nil {
+		return control.Reloaded{}, d.refuse(err)
 	}
+	if err := d.auth.Configure(authOptions(cfg, d.log)); err != nil {
+		return control.Reloaded{}, d.refuse(err)
+	}
+	useCerts()
 	d.setLevel(cfg)
 	d.ftp.Configure(cfg)
 	d.log.Info("configuration read again", "changed", strings.Join(done.Changed, " "), "needs restart", strings.Join(done.Restart, " "))
 	return done, nil
+}
+
+// refuse logs every fault of a configuration that is not taken, and returns them.
+func (d *daemon) refuse(err error) error {
+	for line := range strings.Lines(err.Error()) {
+		d.log.Error("configuration refused: " + strings.TrimSpace(line))
+	}
+	d.log.Error("nothing was changed")
+	return err
 }
 
 func authOptions(cfg server.Config, log *slog.Logger) auth.Options {
@@ -277,7 +299,8 @@ func (d *daemon) openControl(ctx context.Context, cfg server.Config) (stop func(
 
 func (d *daemon) status() control.Status {
 	cfg := d.ftp.Config()
-	st := control.Status{Started: d.started, Draining: d.ftp.Draining(), Config: d.source.path(), UserDB: cfg.UserDB, NotInEffect: cfg.Pending(), NoData: d.ftp.DataFailures()}
+	st := control.Status{Started: d.started, Draining: d.ftp.Draining(), Config: d.source.path(), UserDB: cfg.UserDB, NotInEffect: cfg.Pending(),
+		NoData: d.ftp.DataFailures(), Certificates: d.certs.Infos()}
 	for _, l := range d.listens {
 		st.Listen = append(st.Listen, l.Addr().String())
 	}

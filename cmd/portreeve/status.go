@@ -60,8 +60,13 @@ func writeStatus(w io.Writer, st control.Status) error {
 		state = "draining: no new sessions, the last transfers end"
 	}
 	t := st.Totals
+	type line struct{ name, value string }
+	var certificates []line
+	for _, c := range st.Certificates {
+		certificates = append(certificates, line{"certificate", certificateLine(c, time.Now())})
+	}
 	var b strings.Builder
-	for _, line := range []struct{ name, value string }{
+	for _, line := range slices.Concat([]line{
 		{"state", state},
 		{"version", st.Version},
 		{"process", strconv.Itoa(st.PID)},
@@ -70,13 +75,14 @@ func writeStatus(w io.Writer, st control.Status) error {
 		{"configuration", cmp.Or(st.Config, "no file")},
 		{"user database", st.UserDB},
 		{"not in effect", strings.Join(st.NotInEffect, ", ")},
+	}, certificates, []line{
 		{"sessions", fmt.Sprintf("%d now, %d at most, %d accepted, %d refused", t.Now, t.Peak, t.Accepted, t.Refused)},
 		{"limits", fmt.Sprintf("%s, %s", most(st.Limits.Max, "in all"), most(st.Limits.PerHost, "from one address"))},
 		{"uploaded", fmt.Sprintf("%s in %d whole files", size(t.Up), t.FilesUp)},
 		{"downloaded", fmt.Sprintf("%s in %d whole files", size(t.Down), t.FilesDown)},
 		{"no data", noData(st.NoData)},
 		{"memory", fmt.Sprintf("%s, %d goroutines", size(st.Memory), st.Goroutines)},
-	} {
+	}) {
 		if line.value != "" {
 			fmt.Fprintf(&b, "%-14s %s\n", line.name, visible(line.value))
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"portreeve/server/cert"
 	"portreeve/server/session"
 )
 
@@ -25,6 +26,8 @@ type Status struct {
 	Config      string   `json:"config"`   // file, "" if none
 	UserDB      string   `json:"user_db"`
 	NotInEffect []string `json:"not_in_effect"` // directives given whose feature is still to come
+
+	Certificates []cert.Info `json:"certificates"` // that clients are shown, in the order of the configuration
 
 	Limits session.Limits `json:"limits"`
 	Totals session.Totals `json:"totals"`
@@ -53,6 +56,7 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 	if st.NoData == nil {
 		st.NoData = map[string]int64{}
 	}
+	st.Certificates = append([]cert.Info{}, st.Certificates...)
 	st.Limits, st.Totals = s.Sessions.Limits(), s.Sessions.Totals()
 	st.Goroutines, st.Memory = runtime.NumGoroutine(), memory()
 	writeJSON(w, http.StatusOK, st)

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"portreeve/server"
+	"portreeve/server/cert"
+)
+
+// certOptions is what a configuration says of certificates; none where there is
+// no TLS, whose files nobody misses.
+func certOptions(cfg server.Config) (cert.Options, error) {
+	switch {
+	case !cfg.UsesTLS():
+		return cert.Options{}, nil
+	case len(cfg.CertFile) == 0:
+		return cert.Options{}, usagef(`TLS needs a certificate, and there is no CertFile; "portreeve cert new" makes one`)
+	}
+	return cert.Options{Files: certPairs(cfg)}, nil
+}
+
+// prepareCertificates reads the certificates that cfg names; use shows them.
+func prepareCertificates(store *cert.Store, cfg server.Config) (use func(), err error) {
+	opts, err := certOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	use, err = store.Prepare(opts)
+	return use, certError(err)
+}
+
+func certPairs(cfg server.Config) []cert.Pair {
+	var pairs []cert.Pair
+	for _, k := range cfg.CertFile {
+		pairs = append(pairs, cert.Pair(k))
+	}
+	return pairs
+}
+
+// certError gives each certificate that cannot be shown a line which says how to
+// get one that can. The configuration is at fault.
+func certError(err error) error {
+	if err == nil {
+		return nil
+	}
+	faults := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		faults = joined.Unwrap()
+	}
+	for i, fault := range faults {
+		if f, ok := errors.AsType[*cert.FileError](fault); ok {
+			made := "--out " + f.Pair.Cert
+			if f.Pair.Key != "" {
+				made += " --key " + f.Pair.Key
+			}
+			faults[i] = fmt.Errorf("CertFile: %w; \"portreeve cert new %s\" makes one", f, made)
+		}
+	}
+	return usagef("%w", errors.Join(faults...))
+}
+
+// certificateLine says of a certificate what there is room for in a line.
+func certificateLine(c cert.Info, now time.Time) string {
+	said := cmp.Or(strings.Join(c.Names, ", "), c.File)
+	if c.Usable() {
+		said += fmt.Sprintf(", until %s (%s)", c.NotAfter.Local().Format(time.DateOnly), daysLeft(c, now))
+	}
+	if c.Error != "" {
+		said += "; " + c.Error
+	}
+	return said
+}
+
+func daysLeft(c cert.Info, now time.Time) string {
+	switch left := c.NotAfter.Sub(now); {
+	case left <= 0:
+		return "expired"
+	case left < 48*time.Hour:
+		return fmt.Sprintf("%d hours left", left/time.Hour)
+	default:
+		return fmt.Sprintf("%d days left", left/(24*time.Hour))
+	}
+}
