@@ -153,16 +153,16 @@ func TestTwoKinds(t *testing.T) {
 	onlyECDSA := []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
 	for _, tt := range []struct {
 		what   string
-		client tls.Config
+		client *tls.Config
 		want   x509.PublicKeyAlgorithm
 	}{
-		{"a client of today", tls.Config{ServerName: "ftp.example.org"}, x509.ECDSA},
-		{"one that knows RSA", tls.Config{ServerName: "ftp.example.org", MaxVersion: tls.VersionTLS12, CipherSuites: onlyRSA}, x509.RSA},
-		{"one that knows ECDSA", tls.Config{ServerName: "ftp.example.org", MaxVersion: tls.VersionTLS12, CipherSuites: onlyECDSA}, x509.ECDSA},
-		{"one that knows RSA and names nobody", tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: onlyRSA}, x509.RSA},
-		{"one that asks for a stranger", tls.Config{ServerName: "nobody.test"}, x509.ECDSA},
+		{"a client of today", &tls.Config{ServerName: "ftp.example.org"}, x509.ECDSA},
+		{"one that knows RSA", &tls.Config{ServerName: "ftp.example.org", MaxVersion: tls.VersionTLS12, CipherSuites: onlyRSA}, x509.RSA},
+		{"one that knows ECDSA", &tls.Config{ServerName: "ftp.example.org", MaxVersion: tls.VersionTLS12, CipherSuites: onlyECDSA}, x509.ECDSA},
+		{"one that knows RSA and names nobody", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: onlyRSA}, x509.RSA},
+		{"one that asks for a stranger", &tls.Config{ServerName: "nobody.test"}, x509.ECDSA},
 	} {
-		if got := handshake(t, s, &tt.client).PublicKeyAlgorithm; got != tt.want {
+		if got := handshake(t, s, tt.client).PublicKeyAlgorithm; got != tt.want {
 			t.Errorf("%s is shown %v, not %v", tt.what, got, tt.want)
 		}
 	}
