@@ -52,6 +52,9 @@ var intrusions = map[string]func(w *world, dir string) error{
 	"out of":  func(w *world, dir string) error { return w.fs.Rename(dir+"/secret", "/theirs") },
 	"chmod":   func(w *world, dir string) error { return w.fs.Chmod(dir+"/secret", 0o777) },
 	"chtimes": func(w *world, dir string) error { return w.fs.Chtimes(dir+"/secret", time.Unix(1, 0)) },
+	"chgrp":   func(w *world, dir string) error { return w.fs.Chgrp(dir+"/secret", w.fs.who.GID) },
+	"within":  func(w *world, dir string) error { return w.store(dir+"/secret", "x", How{Within: true}) },
+	"symlink": func(w *world, dir string) error { return w.fs.Symlink("/mine", dir+"/link") },
 	"chdir": func(w *world, dir string) error {
 		if err := w.fs.Chdir(dir + "/empty"); err != nil {
 			return err

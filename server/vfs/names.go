@@ -3,6 +3,7 @@ package vfs
 import (
 	"bytes"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -86,6 +87,26 @@ func join(dir, name string) string {
 		return dir + name
 	}
 	return dir + "/" + name
+}
+
+// relative is how one gets from the clean directory dir to the clean path to.
+func relative(dir, to string) string {
+	up := strings.Split(strings.Trim(dir, "/"), "/")
+	down := strings.Split(strings.Trim(to, "/"), "/")
+	if dir == "/" {
+		up = nil
+	}
+	if to == "/" {
+		down = nil
+	}
+	for len(up) > 0 && len(down) > 0 && up[0] == down[0] {
+		up, down = up[1:], down[1:]
+	}
+	parts := append(slices.Repeat([]string{".."}, len(up)), down...)
+	if len(parts) == 0 {
+		return "."
+	}
+	return strings.Join(parts, "/")
 }
 
 // allowed reports whether clients may name path at all.

@@ -3,6 +3,7 @@ package vfs
 import (
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,7 +158,8 @@ func (f *FS) Mkdir(path string) error {
 	}
 	return fail("make directory", path, f.do(func() error {
 		return f.at(clean, func(d dir, base string) error {
-			return d.mkdir(base, 0o777&^f.opts.DirUmask)
+			_, mask := f.Umask()
+			return d.mkdir(base, 0o777&^mask)
 		})
 	}))
 }
@@ -215,6 +217,52 @@ func (f *FS) Chtimes(path string, mtime time.Time) error {
 		return err
 	}
 	return fail("change time", path, f.do(func() error { return f.root.chtimes(clean, mtime) }))
+}
+
+// Chgrp gives a file or directory, through links, to one of the user's own
+// groups; the kernel allows that to its owner.
+func (f *FS) Chgrp(path string, gid int) error {
+	clean, err := lookup("change group", path)
+	if err == nil {
+		err = f.need(userdb.PermChmod, "change group", path)
+	}
+	if err == nil && gid != f.who.GID && !slices.Contains(f.who.Groups, gid) {
+		err = fail("change group", path, ErrDenied)
+	}
+	if err != nil {
+		return err
+	}
+	return fail("change group", path, f.do(func() error { return f.root.chgrp(clean, gid) }))
+}
+
+// Symlink makes a link at path that means target, a virtual path too, which need
+// not exist. What is stored leads from the one to the other and not from the
+// root: so it means the same to whoever sees the home from outside.
+func (f *FS) Symlink(target, path string) error {
+	clean, err := create("link", path)
+	if err == nil {
+		err = f.need(userdb.PermWrite, "link", path)
+	}
+	if err != nil {
+		return err
+	}
+	return fail("link", path, f.do(func() error {
+		parent, base := split(clean)
+		real, err := expand(parent, true, f.linkAt)
+		if err != nil {
+			return err
+		}
+		to := Clean(real, target)
+		if !allowed(to) {
+			return fs.ErrNotExist
+		}
+		d, err := f.root.dir(real)
+		if err != nil {
+			return err
+		}
+		defer d.close()
+		return d.symlink(relative(real, to), base)
+	}))
 }
 
 // Readlink returns the target of a link as the user may see it; see

@@ -26,6 +26,7 @@ type root interface {
 	enter(path string) error
 	chmod(path string, mode fs.FileMode) error
 	chtimes(path string, mtime time.Time) error
+	chgrp(path string, gid int) error
 	free(path string) (int64, error)
 	// list opens the directory at path for reading its entries, and
 	// describes it.
@@ -45,6 +46,7 @@ type dir interface {
 	// told to replace it fails with EEXIST where the name is taken.
 	rename(old string, to dir, name string, replace bool) error
 	readlink(name string) (string, error)
+	symlink(target, name string) error
 	close() error
 }
 

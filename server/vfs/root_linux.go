@@ -159,6 +159,15 @@ func (r linuxRoot) chtimes(path string, mtime time.Time) error {
 	return err
 }
 
+func (r linuxRoot) chgrp(path string, gid int) error {
+	fd, err := r.resolve(path, unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return again(func() error { return unix.Fchownat(fd, "", -1, gid, unix.AT_EMPTY_PATH) })
+}
+
 // procFD names an open file by its descriptor. The kernel follows it to the
 // very file, so nothing is resolved again.
 func procFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
@@ -267,6 +276,10 @@ func (d linuxDir) readlink(name string) (string, error) {
 		return "", err
 	}
 	return string(buf[:n]), nil
+}
+
+func (d linuxDir) symlink(target, name string) error {
+	return again(func() error { return unix.Symlinkat(target, int(d), name) })
 }
 
 func (d linuxDir) close() error { return unix.Close(int(d)) }

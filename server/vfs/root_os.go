@@ -129,6 +129,10 @@ func (o osRoot) chtimes(path string, mtime time.Time) error {
 	return o.within(path, true, func(name string) error { return o.r.Chtimes(name, time.Time{}, mtime) })
 }
 
+func (o osRoot) chgrp(path string, gid int) error {
+	return o.within(path, true, func(name string) error { return o.r.Chown(name, -1, gid) })
+}
+
 func (o osRoot) free(path string) (int64, error) {
 	var in Info
 	f, err := o.open(path, os.O_RDONLY, &in)
@@ -239,6 +243,10 @@ func (d osDir) readlink(name string) (target string, err error) {
 		return err
 	})
 	return target, err
+}
+
+func (d osDir) symlink(target, name string) error {
+	return d.within(name, func(path string) error { return d.r.Symlink(target, path) })
 }
 
 func (d osDir) close() error { return nil }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,11 @@ type How struct {
 	// Append writes at the end the file has now, or at Offset if that is
 	// not 0 (RFC 3659, section 5.4).
 	Append bool
+	// Within keeps what lies beyond the bytes written at Offset 0 too.
+	Within bool
+	// Hidden gives the file its name only when it is complete, also where the
+	// FS was not opened with NoTruncate.
+	Hidden bool
 	// Unique makes a name that is not taken from the last component of the
 	// path, which may be empty: "/dir/" leaves the choice to the FS.
 	Unique bool
@@ -86,9 +92,9 @@ func (f *FS) Write(path string, how How) (*Upload, error) {
 		switch {
 		case how.Unique:
 			return u.openUnique(asDir)
-		case how.Offset > 0 || how.Append:
+		case how.Offset > 0 || how.Append || how.Within:
 			return u.openInPlace(how)
-		case f.opts.NoTruncate || f.opts.AutoRename:
+		case how.Hidden || f.opts.NoTruncate || f.opts.AutoRename:
 			return u.openHidden(how)
 		}
 		return u.openInPlace(how)
@@ -98,6 +104,33 @@ func (f *FS) Write(path string, how How) (*Upload, error) {
 		return nil, fail(op, path, err)
 	}
 	return u, nil
+}
+
+// Storable tells what is wrong with path for storing, as far as that can be
+// known without making or opening anything.
+func (f *FS) Storable(path string) error {
+	const op = "store"
+	clean := Clean("/", path)
+	switch err := f.need(userdb.PermWrite, op, path); {
+	case err != nil:
+		return err
+	case !allowed(clean):
+		return fail(op, path, ErrName)
+	case clean == "/" || strings.HasSuffix(path, "/"):
+		return fail(op, path, ErrIsDir)
+	}
+	return fail(op, path, f.do(func() error {
+		var in Info
+		err := f.root.stat(clean, &in)
+		if errors.Is(err, fs.ErrNotExist) {
+			parent, _ := split(clean)
+			return f.root.enter(parent)
+		}
+		if err != nil {
+			return err
+		}
+		return storable(&in)
+	}))
 }
 
 // openInPlace opens an existing file without truncating it, or makes one.
@@ -157,7 +190,7 @@ func (u *Upload) seek(how How, size int64) error {
 		return ErrOffset
 	case how.Append && how.Offset == 0:
 		u.offset = size
-	case how.Offset == 0:
+	case how.Offset == 0 && !how.Within:
 		u.trunc = true
 	}
 	if u.offset == 0 {
@@ -289,7 +322,10 @@ func (u *Upload) in(path string) (err error) {
 }
 
 // mode is that of a new file.
-func (u *Upload) mode() fs.FileMode { return 0o777 &^ u.fs.opts.FileUmask }
+func (u *Upload) mode() fs.FileMode {
+	mask, _ := u.fs.Umask()
+	return 0o777 &^ mask
+}
 
 // make creates the file that is written to.
 func (u *Upload) make(name string, mode fs.FileMode) (err error) {

@@ -66,7 +66,9 @@ type FS struct {
 	host  string // host path of the root, for showing absolute links
 	opts  Options
 
-	mu     sync.Mutex // guards the fields that follow
+	mu     sync.Mutex  // guards the fields that follow
+	files  fs.FileMode // bits taken away from what is created, at first those of opts
+	dirs   fs.FileMode
 	closed bool
 	refs   int // the root is closed with the last: one until Close, one for each operation, upload and listing
 }
@@ -86,7 +88,7 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 	if !strings.HasPrefix(home, "/") {
 		return nil, fmt.Errorf("open home %q: not an absolute path: %w", home, ErrNoHome)
 	}
-	f := &FS{perms: o.Perms, opts: o, refs: 1}
+	f := &FS{perms: o.Perms, opts: o, files: o.FileUmask, dirs: o.DirUmask, refs: 1}
 	f.host, f.start = place(home, o.Caged)
 	var err error
 	if f.actor, f.who, err = actAs(o.As); err != nil {
@@ -135,6 +137,26 @@ func (f *FS) Home() string { return f.start }
 
 // Perms returns what the account may do.
 func (f *FS) Perms() userdb.Perms { return f.perms }
+
+// Umask returns the bits taken away from 0777 for files and directories created.
+func (f *FS) Umask() (files, dirs fs.FileMode) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.files, f.dirs
+}
+
+// SetUmask takes other bits away from what is created from now on: of a file
+// those that mean execution as well, as creat(2) has it of 0666. It is a way to
+// choose permissions, and needs what that needs.
+func (f *FS) SetUmask(mask fs.FileMode) error {
+	if err := f.need(userdb.PermChmod, "change umask", "/"); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.files, f.dirs = mask.Perm()|0o111, mask.Perm()
+	return nil
+}
 
 // Close gives up the root, once the uploads and listings still open have
 // ended.

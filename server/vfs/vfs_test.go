@@ -371,6 +371,10 @@ func TestPerms(t *testing.T) {
 			"rename":  {userdb.PermRename, func() error { return w.fs.Rename("/f", "/g") }},
 			"mkdir":   {userdb.PermMkdir, func() error { return w.fs.Mkdir("/new") }},
 			"chmod":   {userdb.PermChmod, func() error { return w.fs.Chmod("/f", 0o600) }},
+			"umask":   {userdb.PermChmod, func() error { return w.fs.SetUmask(0o022) }},
+			"chgrp":   {userdb.PermChmod, func() error { return w.fs.Chgrp("/f", w.fs.who.GID) }},
+			"symlink": {userdb.PermWrite, func() error { return w.fs.Symlink("/f", "/g") }},
+			"may":     {userdb.PermWrite, func() error { return w.fs.Storable("/f") }},
 			"chtimes": {userdb.PermChmod, func() error { return w.fs.Chtimes("/f", time.Unix(1, 0)) }},
 		}
 		w.dir("/d")
