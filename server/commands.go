@@ -68,6 +68,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<bytes> [R <bytes>] - ask whether there is room"},
 		{name: "APPE", arg: aPath, need: creates | opensData, rfc: "959 4.1.3", run: (*session).cmdAPPE,
 			help: "<path> - add to the end of a file"},
+		{name: "AVBL", arg: maybePath, feat: says("AVBL"), rfc: "draft-peterson-streamlined-ftp-command-extensions", run: (*session).cmdAVBL,
+			help: "[<path>] - tell how many bytes there is room for"},
 		{name: "CDUP", also: []string{"XCUP"}, arg: noArg, rfc: "959 4.1.1, 1123 4.1.3.1", run: (*session).cmdCDUP,
 			help: "- go to the directory above"},
 		{name: "CLNT", arg: aWord, need: preAuth, feat: says("CLNT"), rfc: "none", run: (*session).cmdCLNT,
@@ -92,6 +94,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "[<options>] [<path>] - list a directory as ls -l does"},
 		{name: "MDTM", arg: aPath, feat: says("MDTM"), rfc: "3659 3", run: (*session).cmdMDTM,
 			help: "<path> - tell when a file was changed"},
+		{name: "MFF", arg: aPath, feat: says(featMFF), rfc: "draft-somers-ftp-mfxx 5", run: (*session).cmdMFF,
+			help: "<fact=value;> <path> - set when a file was changed, its permissions, its group"},
 		{name: "MFMT", arg: aPath, feat: says("MFMT"), rfc: "draft-somers-ftp-mfxx 3", run: (*session).cmdMFMT,
 			help: "<YYYYMMDDhhmmss> <path> - set when a file was changed"},
 		{name: "MKD", also: []string{"XMKD"}, arg: aPath, need: creates, rfc: "959 4.1.3", run: (*session).cmdMKD,
@@ -114,10 +118,14 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "- connect to the server for data"},
 		{name: "PORT", arg: aWord, rfc: "959 4.1.2", run: (*session).cmdPORT,
 			help: "<h1,h2,h3,h4,p1,p2> - have the server connect for data"},
+		{name: "PRET", arg: aPath, feat: says("PRET"), rfc: "none", run: (*session).cmdPRET,
+			help: "<command> [<path>] - ask what a transfer would say"},
 		{name: "PWD", also: []string{"XPWD"}, arg: noArg, need: quiet, rfc: "959 4.1.3", run: (*session).cmdPWD,
 			help: "- tell the directory"},
 		{name: "QUIT", arg: noArg, need: preAuth, rfc: "959 4.1.1", run: (*session).cmdQUIT,
 			help: "- end the session"},
+		{name: "RANG", arg: aWord, need: quiet, feat: says("RANG STREAM"), rfc: "draft-bryan-ftp-range", run: (*session).cmdRANG,
+			help: "<first> <last> - choose the bytes of the next transfer"},
 		{name: "REIN", arg: noArg, need: preAuth, rfc: "959 4.1.1", run: (*session).cmdREIN,
 			help: "- log out, but stay connected"},
 		{name: "REST", arg: aWord, need: quiet, feat: says("REST STREAM"), rfc: "3659 5", run: (*session).cmdREST,
@@ -130,16 +138,30 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<path> - choose what to rename"},
 		{name: "RNTO", arg: maybePath, need: creates, rfc: "959 4.1.3", run: (*session).cmdRNTO,
 			help: "<path> - rename to this"},
-		{name: "SITE", arg: aPath, rfc: "959 4.1.3", run: (*session).cmdSITE,
+		{name: "SITE", arg: aPath, need: creates, rfc: "959 4.1.3", run: (*session).cmdSITE,
 			help: "<command> - what this server offers beyond the standard"},
+		{name: "SITE ALIAS", arg: maybePath, on: hasAliases, rfc: "none", run: (*session).siteALIAS,
+			help: "[<name>] - list other names of directories, or explain one"},
 		{name: "SITE CHMOD", also: []string{"CHMOD"}, arg: aPath, rfc: "none", run: (*session).siteCHMOD,
 			help: "<mode> <path> - set permissions"},
 		{name: "SITE HELP", arg: maybeWord, rfc: "1123 4.1.2.8", run: (*session).siteHELP,
 			help: "- list SITE commands"},
 		{name: "SITE IDLE", arg: maybeWord, rfc: "none", run: (*session).siteIDLE,
 			help: "[<seconds>] - tell or set how long the session may be idle"},
+		{name: "SITE MKDIR", arg: aPath, need: creates, rfc: "none", run: (*session).siteMKDIR,
+			help: "<path> - make a directory"},
+		{name: "SITE RMDIR", arg: aPath, rfc: "none", run: (*session).siteRMDIR,
+			help: "<path> - remove an empty directory"},
+		{name: "SITE SYMLINK", arg: aPath, need: creates, on: func(c *Config) bool { return c.Symlinks }, feat: says("SITE SYMLINK"), rfc: "none", run: (*session).siteSYMLINK,
+			help: "<target> <path> - make a symbolic link"},
+		{name: "SITE TIME", arg: noArg, rfc: "none", run: (*session).siteTIME,
+			help: "- tell the time here"},
+		{name: "SITE UMASK", arg: maybeWord, rfc: "none", run: (*session).siteUMASK,
+			help: "[<mask>] - tell or set what permissions new files do not get"},
 		{name: "SITE UTIME", arg: aPath, feat: says("SITE UTIME"), rfc: "none", run: (*session).siteUTIME,
 			help: "<YYYYMMDDhhmm[ss]> <path> - set when a file was changed"},
+		{name: "SITE WHOAMI", arg: noArg, rfc: "none", run: (*session).siteWHOAMI,
+			help: "- tell who is logged in"},
 		{name: "SIZE", arg: aPath, feat: says("SIZE"), rfc: "3659 4", run: (*session).cmdSIZE,
 			help: "<path> - tell how long a file is"},
 		{name: "STAT", arg: maybePath, need: during, rfc: "959 4.1.3", run: (*session).cmdSTAT,
@@ -171,7 +193,6 @@ func init() { //nolint:funlen // a table is as long as what it lists
 var notHere = []string{
 	"ADAT",
 	"AUTH",
-	"AVBL",
 	"CCC",
 	"COMB",
 	"CONF",
@@ -185,13 +206,12 @@ var notHere = []string{
 	"LPRT",
 	"LPSV",
 	"MAIL",
+	"MD5",
 	"MFCT",
-	"MFF",
 	"MIC",
+	"MMD5",
 	"PBSZ",
-	"PRET",
 	"PROT",
-	"RANG",
 	"RMDA",
 	"SMNT",
 	"SPSV",
@@ -212,6 +232,8 @@ var notFTP = []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "P
 // offered tells whether the administrator lets a command be. One that is not is
 // in neither FEAT nor HELP, and answered 502.
 func (c *command) offered(cfg *Config) bool { return c.on == nil || c.on(cfg) }
+
+func hasAliases(cfg *Config) bool { return len(cfg.DirAliases) > 0 }
 
 // lookup returns the row of a verb in any case, nil if there is none.
 func lookup(verb string) *command { return byName[strings.ToUpper(verb)] }
@@ -235,7 +257,7 @@ func (s *session) dispatch(ctx context.Context, l line) (reply, *command) {
 	}
 	s.note(c, arg)
 	if l.err != nil {
-		s.offset = 0
+		s.mark = marker{}
 		return say(501, "NUL is not allowed"), c
 	}
 	r, err := s.run(ctx, c, arg)
@@ -254,7 +276,7 @@ func (s *session) run(ctx context.Context, c *command, arg string) (reply, error
 	}
 	if c.need&opensData != 0 {
 		// A marker is for one transfer, also one that fails (RFC 3659, section 5.3).
-		defer func() { s.offset = 0 }()
+		defer func() { s.mark = marker{} }()
 	}
 	if c.arg == aWord || c.arg == maybeWord {
 		arg = strings.Trim(arg, " ")

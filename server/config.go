@@ -74,6 +74,10 @@ type Config struct {
 	NoTruncate            bool
 	AutoRename            bool
 	KeepUnconfirmed       bool
+	MaxFileSize           int64
+	MDTMWrite             bool
+	Symlinks              bool
+	DirAliases            []Alias
 	KeepAllFiles          bool
 	NoRename, NoChmod     bool
 	CustomerProof         bool
@@ -136,6 +140,8 @@ type (
 	PerUserLimits struct{ User, Anonymous int }
 	// An AuthMethod is a kind of back-end and its argument.
 	AuthMethod struct{ Kind, Arg string }
+	// An Alias is another name for a directory that CWD understands.
+	Alias struct{ Name, Dir string }
 	// A KeyPair names the files of a certificate and of its key, which may be one.
 	KeyPair struct{ Cert, Key string }
 	// A Cost is what a new password hash costs to compute: scrypt's N (as a power of two), r and p.
@@ -526,6 +532,27 @@ func cost(p *Cost) config.Value {
 		}
 		return c, nil
 	}, func(c Cost) string { return fmt.Sprintf("%d %d %d", c.LogN, c.R, c.P) })
+}
+
+// aliases reads "name=directory" words.
+func aliases(p *[]Alias) config.Value {
+	return config.ListOf(p, "name=directory", func(s string) ([]Alias, error) {
+		var list []Alias
+		for word := range strings.FieldsSeq(s) {
+			name, dir, _ := strings.Cut(word, "=")
+			if name == "" || !strings.HasPrefix(dir, "/") {
+				return nil, fmt.Errorf("%q is not name=/directory", word)
+			}
+			list = append(list, Alias{name, dir})
+		}
+		return list, nil
+	}, func(list []Alias) string {
+		var words []string
+		for _, a := range list {
+			words = append(words, a.Name+"="+a.Dir)
+		}
+		return strings.Join(words, " ")
+	})
 }
 
 // altLogs reads "format:path"; a path alone means CLF, as Pure-FTPd has it.

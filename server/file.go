@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
 	"io"
-	"os"
 
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
@@ -33,24 +31,25 @@ func (s *session) typeName() string {
 // cmdRETR sends a file (RFC 959, section 4.1.3). All that can be wrong with it
 // is found before the data connection is used up.
 func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
-	path, offset := s.file(arg), s.offset
+	path, mark := s.file(arg), s.mark
 	file, info, err := s.fs.Read(path)
 	if err != nil {
 		return reply{}, err
 	}
-	t := &transfer{verb: "RETR", kind: registry.Downloading, path: path, offset: offset, size: info.Size,
+	t := &transfer{verb: "RETR", kind: registry.Downloading, path: path, offset: mark.first, size: info.Size,
 		rate: s.rates().Down, undo: func() { file.Close() }}
 	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), path)
-	send := func(f *flow) error { return f.sendFile(file, info.Size-offset) }
+	first, n, err := mark.of(info.Size)
+	send := func(f *flow) error { return f.sendFile(file, n) }
 	if s.ascii {
-		src := newASCIIReader(file)
+		var src io.Reader
+		src, err = mark.part(newASCIIReader(file), info.Size)
 		send = func(f *flow) error { return f.send(src) }
-		err = skipASCII(file, src, offset, info.Size)
-	} else {
-		if offset == 0 { // clients take the number for the whole size, or for what is left
+	} else if err == nil {
+		if mark == (marker{}) { // clients take the number for the whole size, or for what is left
 			t.accept = sayf(150, "Opening %s mode data connection for %s (%d bytes)", s.typeName(), path, info.Size)
 		}
-		err = seekTo(file, offset, info.Size)
+		err = seekTo(file, first)
 	}
 	if err != nil {
 		file.Close()
@@ -63,47 +62,19 @@ func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 	return s.begin(ctx, t)
 }
 
-func seekTo(file *os.File, offset, size int64) error {
-	if offset > size {
-		return vfs.ErrOffset
-	}
-	if offset == 0 {
-		return nil
-	}
-	_, err := file.Seek(offset, io.SeekStart)
-	return err
-}
-
-// skipASCII drops what was sent before, counted as TYPE A sends it. That takes
-// reading from the beginning, so it is for small files only.
-func skipASCII(file *os.File, src io.Reader, offset, size int64) error {
-	if offset == 0 {
-		return nil
-	}
-	if size > maxASCIIScan {
-		return vfs.ErrOffset
-	}
-	if _, err := io.CopyN(io.Discard, src, offset); errors.Is(err, io.EOF) {
-		return vfs.ErrOffset
-	} else if err != nil {
-		return err
-	}
-	return nil
-}
-
 func (s *session) cmdSTOR(ctx context.Context, arg string) (reply, error) {
-	return s.store(ctx, "STOR", s.file(arg), vfs.How{Offset: s.offset})
+	return s.store(ctx, "STOR", s.file(arg), vfs.How{Offset: s.mark.first, Within: s.mark.ranged})
 }
 
 // cmdAPPE adds to a file; with a marker it is STOR (RFC 3659, section 5.4).
 func (s *session) cmdAPPE(ctx context.Context, arg string) (reply, error) {
-	return s.store(ctx, "APPE", s.file(arg), vfs.How{Offset: s.offset, Append: true})
+	return s.store(ctx, "APPE", s.file(arg), vfs.How{Offset: s.mark.first, Within: s.mark.ranged, Append: !s.mark.ranged})
 }
 
 // cmdSTOU stores under a name that nothing has. The name that a client offers
 // becomes its beginning, but no path: the file is in the current directory.
 func (s *session) cmdSTOU(ctx context.Context, arg string) (reply, error) {
-	if s.offset != 0 {
+	if s.mark != (marker{}) {
 		return say(503, "REST and STOU exclude each other"), nil
 	}
 	dir := s.cwd
@@ -131,7 +102,7 @@ func hint(arg string) string {
 // store takes a file. What it says when it begins and ends depends on its name,
 // which STOU and AutoRename choose.
 func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (reply, error) {
-	if s.ascii && how.Offset > 0 { // where that is on disk cannot be known
+	if s.ascii && s.mark != (marker{}) { // where that is on disk cannot be known
 		return reply{}, vfs.ErrOffset
 	}
 	up, err := s.fs.Write(path, how)
@@ -145,6 +116,10 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		_, name := splitPath(up.Name())
 		t.accept = fixed(150, "FILE: %s", name)
 	}
+	room, excess := s.mark.room(), errRange
+	if left := s.cfg.MaxFileSize - up.Offset(); s.cfg.MaxFileSize > 0 && left < room {
+		room, excess = max(0, left), errTooLarge
+	}
 	receive := (*flow).receiveFile
 	if s.ascii {
 		receive = (*flow).receiveASCII
@@ -155,6 +130,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		if err := up.Begin(); err != nil {
 			return reply{}, err
 		}
+		f.room, f.excess = room, excess
 		if err := receive(f, up.File()); err != nil {
 			return reply{}, err
 		}

@@ -33,7 +33,7 @@ func (s *session) cmdUSER(_ context.Context, name string) (reply, error) {
 	case s.cfg.TLS >= 2: // there is no TLS to ask for yet, and none must not mean less
 		return say(530, "TLS is required here"), nil
 	}
-	s.name, s.from, s.offset = name, "", 0
+	s.name, s.from, s.mark = name, "", marker{}
 	return say(331, "Password required"), nil
 }
 

@@ -54,22 +54,13 @@ func (s *session) cmdALLO(_ context.Context, arg string) (reply, error) {
 	if err != nil || len(words) != 1 && (len(words) != 3 || !strings.EqualFold(words[1], "R")) {
 		return say(501, "ALLO takes a number of bytes"), nil
 	}
+	if s.cfg.MaxFileSize > 0 && n > s.cfg.MaxFileSize {
+		return replyFor(errTooLarge), nil
+	}
 	if free, err := s.fs.Free(s.cwd); err == nil && n > free {
 		return say(552, "Not enough room on the disk"), nil
 	}
 	return say(200, "There is room"), nil
-}
-
-// cmdREST sets where the next transfer begins. What is wrong with the marker
-// shows then (RFC 3659, section 5.3).
-func (s *session) cmdREST(_ context.Context, arg string) (reply, error) {
-	n, err := digits(arg)
-	if err != nil {
-		s.offset = 0
-		return say(501, "REST takes a number of bytes"), nil
-	}
-	s.offset = n
-	return sayf(350, "The next transfer begins at %d", n), nil
 }
 
 // digits reads a number that is nothing but digits.
@@ -164,7 +155,7 @@ func (s *session) cmdNOOP(context.Context, string) (reply, error) { return say(2
 // The one under way was ended when the line came.
 func (s *session) cmdABOR(context.Context, string) (reply, error) {
 	s.drop()
-	s.offset = 0
+	s.mark = marker{}
 	return say(226, "Done"), nil
 }
 

@@ -39,6 +39,10 @@ func (s *session) cmdCWD(ctx context.Context, arg string) (reply, error) {
 		to = vfs.Clean(s.fs.Home(), "."+rest) // only where nothing is called "~"
 		err = s.fs.Chdir(to)
 	}
+	if dir, ok := s.alias(arg); err != nil && ok {
+		to = dir
+		err = s.fs.Chdir(to)
+	}
 	if err != nil {
 		return s.missed(ctx, err)
 	}
@@ -65,6 +69,16 @@ func (s *session) missed(ctx context.Context, why error) (reply, error) {
 
 // freeMisses cost nothing: clients look for directories before they make them.
 const freeMisses = 5
+
+// alias returns what directory the administrator has given another name.
+func (s *session) alias(name string) (dir string, ok bool) {
+	for _, a := range s.cfg.DirAliases {
+		if a.Name == name {
+			return vfs.Clean("/", a.Dir), true
+		}
+	}
+	return "", false
+}
 
 // cmdCDUP answers 250, as CWD does: RFC 959's appendix II has it so, and clients
 // test for it, whatever the list of replies says.
@@ -131,61 +145,6 @@ func (s *session) cmdRNTO(_ context.Context, arg string) (reply, error) {
 	}
 	s.log.Info("renamed", "path", from, "to", to)
 	return say(250, "File renamed"), nil
-}
-
-// stamp is how FTP writes times: 14 digits of UTC (RFC 3659, section 2.3).
-const stamp = "20060102150405"
-
-// appendStamp is time.AppendFormat of stamp, for listings, where that shows.
-func appendStamp(b []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	if year < 0 || year > 9999 {
-		return t.AppendFormat(b, stamp)
-	}
-	hour, minute, second := t.Clock()
-	for _, n := range [...]int{year / 100, year % 100, int(month), day, hour, minute, second} {
-		b = append(b, byte('0'+n/10), byte('0'+n%10))
-	}
-	return b
-}
-
-func formatTime(t time.Time) string { return string(appendStamp(nil, t)) }
-
-// cmdMDTM tells a file's time in UTC (RFC 3659, section 3).
-func (s *session) cmdMDTM(_ context.Context, arg string) (reply, error) {
-	i, err := s.fs.Stat(s.path(arg))
-	switch {
-	case err != nil:
-		return reply{}, err
-	case !i.IsRegular():
-		return reply{}, vfs.ErrNotRegular
-	}
-	return fixed(213, "%s", formatTime(i.ModTime)), nil
-}
-
-// cmdMFMT sets a file's time.
-func (s *session) cmdMFMT(_ context.Context, arg string) (reply, error) {
-	when, path, _ := strings.Cut(arg, " ")
-	t, ok := parseStamp(when)
-	if !ok || path == "" {
-		return say(501, "MFMT takes YYYYMMDDhhmmss and a path"), nil
-	}
-	if err := s.fs.Chtimes(s.path(path), t); err != nil {
-		return reply{}, err
-	}
-	return fixed(213, "Modify=%s; %s", formatTime(t), path), nil
-}
-
-// parseStamp reads 14 digits, with a fraction that is dropped, and nothing that
-// is in no calendar.
-func parseStamp(text string) (time.Time, bool) {
-	whole, fraction, found := strings.Cut(text, ".")
-	if _, err := digits(fraction); err != nil && fraction != "" || found && fraction == "" || len(whole) != len(stamp) {
-		return time.Time{}, false
-	}
-	t, err := time.Parse(stamp, whole)
-	return t, err == nil && t.Year() >= 1970
 }
 
 // cmdSIZE tells how many bytes RETR would send now (RFC 3659, section 4). In

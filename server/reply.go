@@ -52,14 +52,16 @@ func (f *failure) Unwrap() error { return f.cause }
 
 // Why a transfer ended before its end.
 var (
-	errAborted = errors.New("aborted by the client")
-	errEnded   = errors.New("transfer ended by the operator")
-	errStalled = errors.New("no data for too long")
-	errTooLong = errors.New("transfer took too long")
-	errLost    = errors.New("control connection lost")
-	errShrunk  = errors.New("file became shorter while it was sent")
-	errNoData  = errors.New("no data connection")
-	errQueue   = errors.New("too many commands during a transfer")
+	errAborted  = errors.New("aborted by the client")
+	errEnded    = errors.New("transfer ended by the operator")
+	errStalled  = errors.New("no data for too long")
+	errTooLong  = errors.New("transfer took too long")
+	errLost     = errors.New("control connection lost")
+	errShrunk   = errors.New("file became shorter while it was sent")
+	errNoData   = errors.New("no data connection")
+	errQueue    = errors.New("too many commands during a transfer")
+	errRange    = errors.New("more data than the range has room for")
+	errTooLarge = errors.New("file would be larger than is allowed")
 )
 
 // replyFor maps an error to its reply; it is the only place that does. What it
@@ -101,6 +103,8 @@ var replies = []struct {
 	{errQueue, 426, "Transfer aborted"},
 	{errLost, 426, "Transfer aborted"},
 	{errShrunk, 451, "The file became shorter while it was sent"},
+	{errRange, 451, "More data than the range has room for"},
+	{errTooLarge, 552, "File larger than is allowed here"},
 	{errNoData, 425, "Cannot open data connection"},
 	{syscall.ENOSPC, 452, "Disk full"},
 	{syscall.EDQUOT, 552, "Quota exceeded"},

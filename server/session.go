@@ -59,7 +59,7 @@ type session struct {
 
 	// Protocol state
 	ascii   bool
-	offset  int64  // REST
+	mark    marker // REST or RANG
 	from    string // RNFR; "" if none
 	facts   factSet
 	epsvAll bool
@@ -447,7 +447,7 @@ func (s *session) logout() {
 	}
 	s.drop()
 	s.fs, s.account, s.name, s.cwd, s.from = nil, nil, "", "", ""
-	s.ascii, s.offset, s.epsvAll = true, 0, false
+	s.ascii, s.mark, s.epsvAll = true, marker{}, false
 	s.facts = defaultFacts
 	s.lang = s.cfg.language()
 	s.idle = s.cfg.MaxIdleTime

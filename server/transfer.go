@@ -56,6 +56,8 @@ type flow struct {
 	threads  chan struct{} // a place for each thread that may wait for a client
 	slow     bool          // this one is not worth a thread
 	orphaned bool          // the client had left when the data ended
+	room     int64         // of an upload: bytes that there is room for
+	excess   error         // what is wrong if more come
 	bytes    int64
 	begun    time.Time
 	lively   time.Time // when something last moved
@@ -274,18 +276,51 @@ func (f *flow) receiveFile(file *os.File) error {
 		if err := f.arm(); err != nil {
 			return err
 		}
-		step := f.throttle.step()
+		step := min(f.throttle.step(), f.room)
+		if step == 0 {
+			return f.overrun()
+		}
 		n, err := file.ReadFrom(&io.LimitedReader{R: f.conn, N: step})
 		if cerr := f.count(n); cerr != nil {
 			return cerr
 		}
-		if err == nil && n < step {
+		if f.room -= n; err == nil && n < step {
 			return nil
 		}
 		if err := f.judge(err, n); err != nil {
 			return err
 		}
 	}
+}
+
+// overrun waits for the end of an upload for which there is no more room.
+func (f *flow) overrun() error {
+	var one [1]byte
+	for {
+		if err := f.arm(); err != nil {
+			return err
+		}
+		n, err := f.conn.Read(one[:])
+		switch {
+		case n > 0:
+			return f.excess
+		case errors.Is(err, io.EOF):
+			return nil
+		}
+		if err := f.judge(err, 0); err != nil {
+			return err
+		}
+	}
+}
+
+// keep writes to file what there is room for.
+func (f *flow) keep(file *os.File, p []byte) error {
+	if int64(len(p)) > f.room {
+		return f.excess
+	}
+	n, err := file.Write(p)
+	f.room -= int64(n)
+	return err
 }
 
 // send copies src to the client in steps; for data that is not a file as it
@@ -342,7 +377,7 @@ func (f *flow) receiveASCII(file *os.File) error {
 		if ended {
 			out = conv.flush(out)
 		}
-		if _, werr := file.Write(out); werr != nil {
+		if werr := f.keep(file, out); werr != nil {
 			return werr
 		}
 		if cerr := f.count(int64(n)); cerr != nil {
