@@ -107,6 +107,7 @@ type Config struct {
 
 	// Messages and logs
 	Language       string // tag
+	GreetingFile   string
 	FortunesFile   string
 	LogLevel       string
 	LogFormat      string

@@ -121,6 +121,7 @@ var ownDirectives = map[string]string{
 	"PasswordCost":       "14 8 1",
 	"PasswordMemory":     "64M",
 	"PasswordCache":      "0",
+	"GreetingFile":       "/etc/portreeve/greeting",
 	"Language":           "zh-Hant",
 	"LogLevel":           "debug",
 	"LogFormat":          "json",

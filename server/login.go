@@ -56,12 +56,13 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 		s.log.Error("checking a login", "user", s.name, "err", err)
 		return say(421, "Login is not possible now, try again later"), nil
 	}
+	s.terse = strings.HasPrefix(password, "-")
 	if r, err := s.admit(&account); err != nil || r.code != 0 {
 		return r, err
 	}
 	s.log.Info("logged in", "user", s.name)
 	s.log = s.log.With("user", s.name)
-	return say(230, "Logged in"), nil
+	return s.welcome(), nil
 }
 
 // authenticate asks the chain, unless the configuration lets nobody in here. A
@@ -168,12 +169,12 @@ func (s *session) cmdREIN(context.Context, string) (reply, error) {
 		s.entry.Logout()
 	}
 	s.logout()
-	return greeting, nil
+	return say(220, "Ready for a new user"), nil
 }
 
 func (s *session) cmdQUIT(context.Context, string) (reply, error) {
 	s.bye = true
-	return say(221, "Goodbye"), nil
+	return s.parting(), nil
 }
 
 // cmdCLNT notes what the client says it is; nothing depends on it.

@@ -48,7 +48,7 @@ func (s *session) cmdCWD(ctx context.Context, arg string) (reply, error) {
 	}
 	s.misses = 0
 	s.moveTo(to)
-	return sayf(250, "Current directory is %s", quoted(to)), nil
+	return s.arrived(), nil
 }
 
 // maxMisses is how many directories in a row a client may guess in vain.

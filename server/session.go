@@ -56,6 +56,7 @@ type session struct {
 	shownAs  string // the user's name, as listings have it
 	cwd      string
 	idle     time.Duration
+	terse    bool // no more than one line where no more is asked for
 
 	// Protocol state
 	ascii   bool
@@ -111,7 +112,7 @@ func (s *session) guarded(ctx context.Context) (why error) {
 // serve talks to the client until one of both has had enough. It returns why.
 func (s *session) serve(ctx context.Context) error {
 	defer s.release()
-	s.reply(greeting)
+	s.greet()
 	for {
 		err := s.runQueue(ctx)
 		if err == nil && s.xfer != nil {
@@ -523,6 +524,8 @@ func (s *session) finish(r result) {
 		answer = afterStart(r.err)
 	case r.err != nil:
 		answer = replyFor(r.err)
+	case t.kind != registry.Listing:
+		answer = timed(answer, r.bytes, r.took)
 	}
 	s.reply(answer)
 	s.heard = time.Now()
@@ -551,6 +554,3 @@ func (s *session) report(t *transfer, r result) {
 		s.log.Info("downloaded", attrs...)
 	}
 }
-
-// greeting is the first reply. It names no product and no version.
-var greeting = say(220, "FTP server ready")

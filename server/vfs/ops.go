@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -107,6 +108,32 @@ func (f *FS) Read(path string) (*os.File, Info, error) {
 		file.Close()
 	}
 	return nil, Info{}, fail("read", path, err)
+}
+
+// ReadText returns the beginning of a regular file, at most so many bytes, for
+// the server to show: the file says to whoever comes here what its owner wants
+// said, also to those who may not download.
+func (f *FS) ReadText(path string, most int64) ([]byte, error) {
+	clean, err := lookup("read", path)
+	if err != nil {
+		return nil, err
+	}
+	var file *os.File
+	var in Info
+	err = f.do(func() (err error) {
+		_, in.Name = split(clean)
+		file, err = f.root.open(clean, os.O_RDONLY, &in)
+		return err
+	})
+	if err != nil {
+		return nil, fail("read", path, err)
+	}
+	defer file.Close()
+	if err := storable(&in); err != nil {
+		return nil, fail("read", path, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, most))
+	return text, fail("read", path, err)
 }
 
 // storable refuses what holds no bytes of a user.

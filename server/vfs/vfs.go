@@ -135,6 +135,9 @@ func place(home string, caged bool) (host, start string) {
 // Home returns the virtual directory where the user starts.
 func (f *FS) Home() string { return f.start }
 
+// Caged tells whether the user sees a part of the host only.
+func (f *FS) Caged() bool { return f.host != "/" }
+
 // Perms returns what the account may do.
 func (f *FS) Perms() userdb.Perms { return f.perms }
 
