@@ -27,7 +27,9 @@ type Config struct {
 	IPv4Only, IPv6Only bool
 	PassivePorts       config.PortRange
 	PassiveIP          string // address or name told to IPv4 clients in 227
+	LocalNetworks      []netip.Prefix
 	NATMode            bool
+	ActiveMode         bool
 	UserFXP, AnonFXP   bool
 	FXPDeny            []netip.Prefix
 	TrustedIP          netip.Addr
@@ -154,6 +156,8 @@ func DefaultConfig() Config {
 	return Config{
 		Bind:             []Endpoint{{Port: 21}},
 		PassivePorts:     config.PortRange{First: 49152, Last: 65535},
+		LocalNetworks:    private(),
+		ActiveMode:       true,
 		FXPDeny:          private(),
 		PIDFile:          "",
 		ShutdownGrace:    30 * time.Second,

@@ -98,6 +98,8 @@ var pureDirectives = []pureDirective{
 var ownDirectives = map[string]string{
 	"Auth":               "puredb:/etc/pureftpd.pdb",
 	"FXPDeny":            "192.0.2.0/24",
+	"LocalNetworks":      "192.0.2.0/24",
+	"ActiveMode":         "no",
 	"MaxPassivePorts":    "100 10",
 	"ShutdownGrace":      "5m",
 	"LoginTimeout":       "2m",

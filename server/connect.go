@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -13,14 +12,17 @@ import (
 // The commands that prepare a data connection: PASV, EPSV, PORT and EPRT. Each
 // replaces what was prepared before, even if it is itself refused.
 
+// passiveMode and activeMode tell whether clients may connect to us for data, and
+// whether we connect to them.
+func passiveMode(c *Config) bool { return !c.NATMode }
+func activeMode(c *Config) bool  { return c.ActiveMode }
+
 // cmdPASV opens a port for an IPv4 client (RFC 959, section 4.1.2).
 func (s *session) cmdPASV(ctx context.Context, _ string) (reply, error) {
 	s.drop()
 	switch {
 	case s.epsvAll:
 		return say(501, "EPSV ALL was said"), nil
-	case s.cfg.NATMode:
-		return say(502, "Passive mode is off"), nil
 	case !s.local.Addr().Is4():
 		return say(425, "PASV is for IPv4, use EPSV"), nil
 	}
@@ -34,21 +36,6 @@ func (s *session) cmdPASV(ctx context.Context, _ string) (reply, error) {
 	}
 	a := addr.As4()
 	return fixed(227, "Entering Passive Mode (%d,%d,%d,%d,%d,%d)", a[0], a[1], a[2], a[3], port>>8, port&0xff), nil
-}
-
-// passiveAddr is the address that clients are told in 227.
-func (s *session) passiveAddr(ctx context.Context) (netip.Addr, error) {
-	if s.cfg.PassiveIP == "" {
-		return s.local.Addr(), nil
-	}
-	if a, err := netip.ParseAddr(s.cfg.PassiveIP); err == nil && a.Is4() {
-		return a, nil
-	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", s.cfg.PassiveIP)
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("looking up ForcePassiveIP: %w", err)
-	}
-	return found[0].Unmap(), nil
 }
 
 // listen opens a passive port at the address of the control connection; the
@@ -95,9 +82,6 @@ func (s *session) cmdEPSV(_ context.Context, arg string) (reply, error) {
 		return sayf(522, "Network protocol not supported, use (%s)", family), nil
 	}
 	s.drop()
-	if s.cfg.NATMode {
-		return say(502, "Passive mode is off"), nil
-	}
 	port, err := s.listen(netip.Addr{})
 	if err != nil {
 		return reply{}, err

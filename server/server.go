@@ -36,6 +36,7 @@ type Server struct {
 	network  network // data connections; tcp but for tests
 	passive  slots   // passive ports that wait
 	noData   dataFailures
+	outside  outside       // what ForcePassiveIP names
 	draining chan struct{} // closed when the server stops
 	threads  chan struct{} // held by downloads that hold a thread
 
