@@ -12,11 +12,15 @@ import (
 	"portreeve/userdb"
 )
 
-// Bounds of what a listing holds in memory. Up to them it can be sorted.
+// Bounds of what a listing holds in memory. Up to them it can be sorted: by name,
+// as it comes if nobody asks for anything, in an order that somebody has asked for.
 const (
-	maxSorted      = 20000
-	maxSortedBytes = 1 << 20
-	batch          = 256 // entries looked up at once, as the user
+	maxSorted     = 20_000
+	maxSortedText = 1 << 20
+	maxAsked      = 100_000
+	maxAskedText  = 4 << 20
+
+	batch = 256 // entries looked up at once, as the user
 )
 
 // Order is how a listing is sorted.
@@ -34,6 +38,7 @@ type ListOptions struct {
 	NamesOnly bool   // only Name and the type in Mode are wanted
 	Hidden    bool   // names that begin with a dot, too
 	Dots      bool   // "." and ".." first
+	NoParent  bool   // only the first of them
 	Follow    bool   // describe what links mean, where they mean something
 	Targets   bool   // read links; what leads out of a root is "?"
 	Match     string // a pattern for names, see Match; "" is all
@@ -48,8 +53,10 @@ type ListOptions struct {
 // and links: nothing else, no name with control bytes, which would forge
 // lines, and none that is reserved for the daemon.
 //
-// Directories of more than 20,000 names are not sorted, but come in their own
-// order, so that the memory needed does not grow with them.
+// What is sorted is held in memory, names and keys alone. So directories of more
+// than 20,000 names come in their own order, and those of more than 100,000 if
+// another order than that of names is asked for; the memory needed does not grow
+// with them.
 type Listing struct {
 	Dir Info // the directory itself
 
@@ -59,9 +66,11 @@ type Listing struct {
 	parent    Info // of Dir, if Dots
 	lister    lister
 	es        entries
+	more      bool // the directory may hold more than es
 	infos     []Info
 	yielded   int
 	truncated bool
+	unsorted  bool
 	closed    bool
 	err       error
 }
@@ -85,7 +94,7 @@ func (f *FS) List(path string, opt ListOptions) (*Listing, error) {
 			return err
 		}
 		l.Dir.Name = "."
-		if opt.Dots {
+		if opt.Dots && !opt.NoParent {
 			err = f.root.stat(Clean(clean, ".."), &l.parent)
 			l.parent.Name = ".."
 		}
@@ -106,21 +115,28 @@ func (l *Listing) Entries() iter.Seq[*Info] {
 		if l.closed {
 			return
 		}
-		if l.opt.Dots && (!yield(&l.Dir) || !yield(&l.parent)) {
-			return
-		}
-		more := true
-		if l.opt.Sort != Unsorted {
-			if more = l.gather(); !more {
-				l.sorted(yield)
+		for _, in := range l.dots() {
+			if !yield(in) {
 				return
 			}
 		}
-		for l.emit(yield) && more {
+		l.begin()
+		for l.emit(yield) && l.more {
 			l.es.reset()
-			more = l.read()
+			l.more = l.read(&l.es)
 		}
 	}
+}
+
+// dots are the directory and its parent, as far as they are to be listed.
+func (l *Listing) dots() []*Info {
+	switch {
+	case !l.opt.Dots:
+		return nil
+	case l.opt.NoParent:
+		return []*Info{&l.Dir}
+	}
+	return []*Info{&l.Dir, &l.parent}
 }
 
 // Err returns what ended the listing early, if anything did.
@@ -128,6 +144,9 @@ func (l *Listing) Err() error { return l.err }
 
 // Truncated reports whether Limit cut entries off.
 func (l *Listing) Truncated() bool { return l.truncated }
+
+// Unsorted reports whether there were too many entries for the order asked for.
+func (l *Listing) Unsorted() bool { return l.unsorted }
 
 // Close ends the listing; it may be called more than once.
 func (l *Listing) Close() error {
@@ -147,66 +166,92 @@ func (l *Listing) Close() error {
 	return fail("list", l.path, err)
 }
 
-// read fetches the next names and reports whether there may be more.
-func (l *Listing) read() bool {
-	if l.opt.Stop != nil && l.opt.Stop() {
+// read fetches the next names into es and reports whether there may be more.
+func (l *Listing) read(es *entries) bool {
+	if l.stopped() {
 		return false
 	}
-	more, err := l.lister.read(&l.es)
+	more, err := l.lister.read(es)
 	if err != nil {
 		l.err = fail("list", l.path, err)
 	}
 	return more && err == nil
 }
 
-// gather reads names until there are none left or too many to sort.
-func (l *Listing) gather() (more bool) {
-	for more = true; more; {
-		more = l.read()
-		if len(l.es.list) > maxSorted || len(l.es.names) > maxSortedBytes {
-			return true
-		}
-	}
-	return false
-}
+func (l *Listing) stopped() bool { return l.opt.Stop != nil && l.opt.Stop() }
 
-// sorted yields all entries in order; all of their names are known.
-func (l *Listing) sorted(yield func(*Info) bool) {
-	byName := func(a, b entry) int { return bytes.Compare(l.es.bytes(a), l.es.bytes(b)) }
-	if l.opt.Sort == ByName {
-		if l.opt.Reverse {
-			slices.SortFunc(l.es.list, func(a, b entry) int { return byName(b, a) })
-		} else {
-			slices.SortFunc(l.es.list, byName)
-		}
-		l.emit(yield)
+// begin reads names until there are none left or too many to sort, and sorts
+// them.
+func (l *Listing) begin() {
+	l.more = true
+	if l.opt.Sort == Unsorted {
 		return
 	}
-	all := make([]Info, 0, len(l.es.list))
-	for from := 0; from < len(l.es.list); from += batch {
-		n, ok := l.lookup(from)
-		if !ok {
-			return
-		}
-		all = append(all, l.infos[:n]...)
+	most, text := maxSorted, maxSortedText
+	if l.opt.Sort != ByName || l.opt.Reverse {
+		most, text = maxAsked, maxAskedText
 	}
-	slices.SortFunc(all, func(a, b Info) int {
-		var order int
-		if l.opt.Sort == BySize {
-			order = cmp.Compare(b.Size, a.Size)
-		} else {
-			order = b.ModTime.Compare(a.ModTime)
+	for l.more && len(l.es.list) <= most && len(l.es.names) <= text {
+		l.more = l.read(&l.es)
+	}
+	switch {
+	case l.more || len(l.es.list) > most || len(l.es.names) > text:
+		l.unsorted = true
+	case l.opt.Sort == ByName:
+		l.es.sort(l.opt.Reverse)
+	default:
+		l.arrange()
+	}
+}
+
+func (es *entries) sort(reverse bool) {
+	slices.SortFunc(es.list, func(a, b entry) int {
+		if reverse {
+			a, b = b, a
 		}
-		order = cmp.Or(order, strings.Compare(a.Name, b.Name))
-		if l.opt.Reverse {
-			return -order
-		}
-		return order
+		return bytes.Compare(es.bytes(a), es.bytes(b))
 	})
-	for i := range all {
-		if !l.one(yield, &all[i]) {
-			return
+}
+
+// A keyed entry is one with what it is sorted by.
+type keyed struct {
+	key  int64 // the size, or the seconds of a time
+	rest int32 // its nanoseconds
+	entry
+}
+
+// arrange puts all entries, whose names are known, in an order for which they
+// have to be looked at. They are again when they are listed: only keys are kept.
+func (l *Listing) arrange() {
+	all := make([]keyed, 0, len(l.es.list))
+	for from := 0; from < len(l.es.list) && l.err == nil && !l.stopped(); from += batch {
+		l.err = fail("list", l.path, l.fs.do(func() error {
+			var in Info
+			for i := from; i < min(from+batch, len(l.es.list)); i++ {
+				k := keyed{entry: l.es.list[i]}
+				in = Info{Name: l.es.name(k.entry)}
+				if !l.look(&l.es, i, &in) {
+					continue
+				}
+				k.kind, k.key = in.Mode.Type(), in.Size
+				if l.opt.Sort == ByTime {
+					k.key, k.rest = in.ModTime.Unix(), int32(in.ModTime.Nanosecond())
+				}
+				all = append(all, k)
+			}
+			return nil
+		}))
+	}
+	slices.SortFunc(all, func(a, b keyed) int {
+		if l.opt.Reverse {
+			a, b = b, a
 		}
+		return cmp.Or(cmp.Compare(b.key, a.key), cmp.Compare(b.rest, a.rest), bytes.Compare(l.es.bytes(a.entry), l.es.bytes(b.entry)))
+	})
+	l.es.list = l.es.list[:0]
+	l.es.typed = true
+	for i := range all {
+		l.es.list = append(l.es.list, all[i].entry)
 	}
 }
 
@@ -244,46 +289,62 @@ func (l *Listing) lookup(from int) (n int, ok bool) {
 		l.infos = make([]Info, to-from)
 	}
 	names := l.es.text(from, to)
-	describe := func() error {
+	err := l.asUser(&l.es, func() error {
 		for i := from; i < to; i++ {
 			e := l.es.list[i]
 			in := &l.infos[n]
 			*in = Info{Mode: e.kind}
 			in.Name, names = names[:e.size], names[e.size:]
-			if l.describe(i, in) {
+			if l.describe(&l.es, i, in) {
 				n++
 			}
 		}
 		return nil
-	}
-	var err error
-	if l.opt.NamesOnly && l.opt.Sort != ByTime && l.opt.Sort != BySize && !l.opt.Follow && l.es.typed {
-		err = describe() // nothing to ask the kernel
-	} else {
-		err = l.fs.do(describe)
-	}
+	})
 	if err != nil {
-		l.err = fail("list", l.path, err)
+		l.err = err
 	}
 	return n, err == nil
 }
 
+// asUser runs what describes entries of es as the user, if it asks the kernel.
+func (l *Listing) asUser(es *entries, describe func() error) error {
+	if l.namesOnly(es) {
+		return describe()
+	}
+	return fail("list", l.path, l.fs.do(describe))
+}
+
+// namesOnly reports whether to describe es is to ask the kernel nothing.
+func (l *Listing) namesOnly(es *entries) bool {
+	return l.opt.NamesOnly && !l.opt.Follow && es.typed
+}
+
 // describe completes the Info of entry i; it reports whether to list it.
-func (l *Listing) describe(i int, in *Info) bool {
-	if !l.opt.NamesOnly || in.Mode == unknown || l.opt.Sort == ByTime || l.opt.Sort == BySize {
-		if l.lister.stat(&l.es, i, in) != nil {
-			return false
+func (l *Listing) describe(es *entries, i int, in *Info) bool {
+	if l.namesOnly(es) {
+		return true
+	}
+	if !l.look(es, i, in) {
+		return false
+	}
+	if in.IsLink() && l.opt.Targets && !l.opt.NamesOnly {
+		if text, err := l.lister.readlink(in.Name); err == nil {
+			in.Target = l.fs.shown(l.path, text)
 		}
+	}
+	return true
+}
+
+// look asks the kernel about entry i, and reports whether to list it.
+func (l *Listing) look(es *entries, i int, in *Info) bool {
+	if l.lister.stat(es, i, in) != nil {
+		return false
 	}
 	if in.IsLink() && l.opt.Follow {
 		target := Info{Name: in.Name}
 		if l.fs.root.stat(join(l.path, in.Name), &target) == nil {
 			*in = target
-		}
-	}
-	if in.IsLink() && l.opt.Targets && !l.opt.NamesOnly {
-		if text, err := l.lister.readlink(in.Name); err == nil {
-			in.Target = l.fs.shown(l.path, text)
 		}
 	}
 	return in.IsRegular() || in.IsDir() || in.IsLink()
@@ -346,6 +407,9 @@ func (es *entries) add(name string, kind fs.FileMode) {
 
 // bytes is the name of an entry where it lies.
 func (es *entries) bytes(e entry) []byte { return es.names[e.off : e.off+uint32(e.size)] }
+
+// name is the same as a string, which is gone when es is filled again.
+func (es *entries) name(e entry) string { return unsafe.String(&es.names[e.off], int(e.size)) }
 
 // text is the names of some entries one after the other, in one allocation.
 func (es *entries) text(from, to int) string {

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -218,7 +220,8 @@ func TestListUnsearchable(t *testing.T) {
 // A countingRoot counts what a listing asks the kernel.
 type countingRoot struct {
 	root
-	stats, reads int
+	stats atomic.Int64
+	reads int
 }
 
 type countingLister struct {
@@ -232,7 +235,7 @@ func (r *countingRoot) list(path string, in *Info) (lister, error) {
 }
 
 func (l countingLister) stat(es *entries, i int, in *Info) error {
-	l.r.stats++
+	l.r.stats.Add(1)
 	return l.lister.stat(es, i, in)
 }
 
@@ -278,17 +281,22 @@ func TestListMany(t *testing.T) {
 		name  string
 		opt   ListOptions
 		n     int
-		stats int
+		stats int64
 		heap  uint64 // bytes alive at most, above what was before
+		send  bool
 	}{
-		{"as it comes", ListOptions{Sort: Unsorted}, n, n, 1 << 20},
-		{"by name", ListOptions{}, n, n, 5 << 20},
-		{"by time", ListOptions{Sort: ByTime}, n, n, 5 << 20},
-		{"names", ListOptions{NamesOnly: true, Sort: Unsorted}, n, 0, 1 << 20},
-		{"a tenth", ListOptions{Match: "*5.dat"}, n / 10, n / 10, 3 << 20},
-		{"limited", ListOptions{Limit: n / 10}, n / 10, n/10 + batch, 5 << 20},
+		{"as it comes", ListOptions{Sort: Unsorted}, n, int64(n), 1 << 20, false},
+		{"by name", ListOptions{}, n, int64(n), 5 << 20, false},
+		{"by time", ListOptions{Sort: ByTime}, n, 2 * int64(n), 8 << 20, false},
+		{"names", ListOptions{NamesOnly: true, Sort: Unsorted}, n, 0, 1 << 20, false},
+		{"a tenth", ListOptions{Match: "*5.dat"}, n / 10, int64(n) / 10, 3 << 20, false},
+		{"limited", ListOptions{Limit: n / 10}, n / 10, int64(n)/10 + batch, 5 << 20, false},
+		{"as it comes, sent", ListOptions{Sort: Unsorted}, n, int64(n), 2 << 20, true},
+		{"by name, sent", ListOptions{}, n, int64(n), 5 << 20, true},
+		{"by time, sent", ListOptions{Sort: ByTime}, n, 2 * int64(n), 8 << 20, true},
+		{"limited, sent", ListOptions{Limit: n / 10}, n / 10, int64(n)/10 + 2*pending*sendRun, 5 << 20, true},
 	} {
-		count.stats = 0
+		count.stats.Store(0)
 		runtime.GC()
 		var before, after, now runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -296,21 +304,35 @@ func TestListMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen, peak := 0, uint64(0)
-		for range l.Entries() {
-			if seen++; seen%20_000 == 1 {
+		seen, looked, peak := 0, -1, uint64(0)
+		look := func(more int) {
+			if seen += more; seen/20_000 > looked {
+				looked = seen / 20_000
 				runtime.GC()
 				runtime.ReadMemStats(&now)
 				peak = max(peak, now.HeapAlloc)
+			}
+		}
+		if tc.send {
+			_, err := l.Send(formatName, func(text []byte) error {
+				look(bytes.Count(text, []byte{'\n'}))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			for range l.Entries() {
+				look(1)
 			}
 		}
 		runtime.ReadMemStats(&after)
 		allocs := float64(after.Mallocs-before.Mallocs) / float64(seen)
 		bytes := float64(after.TotalAlloc-before.TotalAlloc) / float64(seen)
 		heap := peak - min(peak, before.HeapAlloc)
-		t.Logf("%s: %d entries, %d stats, %.4f allocations and %.0f bytes an entry, %d KiB at most", tc.name, seen, count.stats, allocs, bytes, heap>>10)
-		if seen != tc.n || count.stats > tc.stats || l.Err() != nil {
-			t.Errorf("%s: %d entries and %d stats, want %d and %d; %v", tc.name, seen, count.stats, tc.n, tc.stats, l.Err())
+		t.Logf("%s: %d entries, %d stats, %.4f allocations and %.0f bytes an entry, %d KiB at most", tc.name, seen, count.stats.Load(), allocs, bytes, heap>>10)
+		if seen != tc.n || count.stats.Load() > tc.stats || l.Err() != nil {
+			t.Errorf("%s: %d entries and %d stats, want %d and %d; %v", tc.name, seen, count.stats.Load(), tc.n, tc.stats, l.Err())
 		}
 		if allocs > 0.05+50/float64(seen) || heap > tc.heap {
 			t.Errorf("%s: %.3f allocations an entry, %d bytes alive", tc.name, allocs, heap)
@@ -399,19 +421,25 @@ func TestListWithoutTypes(t *testing.T) {
 func TestListSortsUpToABound(t *testing.T) {
 	short := func(i int) string { return fmt.Sprintf("%07d", i*7919%1_000_003) }
 	long := func(i int) string { return short(i) + strings.Repeat("x", 240) }
+	reverse := ListOptions{Reverse: true}
 	for _, tc := range []struct {
 		n      int
 		name   func(int) string
+		opt    ListOptions
 		sorted bool
 	}{
-		{maxSorted, short, true},
-		{maxSorted + 1, short, false},
-		{maxSortedBytes / 248, long, true},
-		{maxSortedBytes/248 + 1001, long, false},
-		{1_000_000, short, false},
+		{maxSorted, short, ListOptions{}, true},
+		{maxSorted + 1, short, ListOptions{}, false},
+		{maxSortedText / 248, long, ListOptions{}, true},
+		{maxSortedText/248 + 1001, long, ListOptions{}, false},
+		{1_000_000, short, ListOptions{}, false},
+		{maxAsked, short, reverse, true},
+		{maxAsked + 1, short, reverse, false},
+		{maxAskedText/248 + 1001, long, reverse, false},
+		{maxAsked, short, ListOptions{Sort: BySize}, true},
 	} {
 		f := &FS{root: &madeUpRoot{lister: madeUpLister{n: tc.n, name: tc.name}}, refs: 1, perms: userdb.AllPerms}
-		l, err := f.List("/", ListOptions{})
+		l, err := f.List("/", tc.opt)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -422,8 +450,10 @@ func TestListSortsUpToABound(t *testing.T) {
 				t.Fatal(err)
 			}
 			n, sum = n+1, sum^i
-			sorted, last = sorted && last < e.Name, e.Name
-			if cap(l.es.names) > 3*maxSortedBytes || cap(l.es.list) > 2*maxSorted {
+			sorted = sorted && (n == 1 || last < e.Name != tc.opt.Reverse)
+			last = e.Name
+			if cap(l.es.names) > 3*maxAskedText || cap(l.es.list) > 2*maxAsked ||
+				!tc.opt.Reverse && tc.opt.Sort == ByName && (cap(l.es.names) > 3*maxSortedText || cap(l.es.list) > 2*maxSorted) {
 				t.Fatalf("holds %d bytes and %d entries", cap(l.es.names), cap(l.es.list))
 			}
 		}
@@ -431,8 +461,8 @@ func TestListSortsUpToABound(t *testing.T) {
 		for i := range tc.n {
 			want ^= i * 7919 % 1_000_003
 		}
-		if n != tc.n || sum != want || sorted != tc.sorted {
-			t.Errorf("%d entries: yielded %d, all %t, sorted %t", tc.n, n, sum == want, sorted)
+		if n != tc.n || sum != want || sorted != tc.sorted || l.Unsorted() == tc.sorted {
+			t.Errorf("%d entries, %+v: yielded %d, all %t, sorted %t, said not to be %t", tc.n, tc.opt, n, sum == want, sorted, l.Unsorted())
 		}
 	}
 }

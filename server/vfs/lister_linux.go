@@ -9,8 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// direntBufs hold what one getdents64 returns.
-var direntBufs = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+// A direntBuf holds what one getdents64 returns: some 500 entries, which are
+// looked up and sent together.
+type direntBuf [16 << 10]byte
+
+var direntBufs = sync.Pool{New: func() any { return new(direntBuf) }}
 
 // A linuxLister reads names in the kernel's format and stats them from the
 // buffer they are in: neither takes memory for each.
@@ -29,7 +32,7 @@ func (r linuxRoot) list(path string, in *Info) (lister, error) {
 }
 
 func (l linuxLister) read(es *entries) (more bool, err error) {
-	buf := direntBufs.Get().(*[32 << 10]byte)
+	buf := direntBufs.Get().(*direntBuf)
 	defer direntBufs.Put(buf)
 	n, err := retry(func() (int, error) { return unix.Getdents(int(l.linuxDir), buf[:]) })
 	if err == unix.ENOENT { // the directory was removed
