@@ -72,16 +72,17 @@ type ls struct {
 	s      *session
 	opt    lsOptions
 	nlst   bool
-	asked  string // the path as the client wrote it
-	prefix string // before each name
-	omit   string // a name that is left out
-	format func(l *ls, b []byte, i *vfs.Info) []byte
+	asked  string                 // the path as the client wrote it
+	prefix string                 // before each name
+	format func(l *ls) vfs.Format // makes what writes a line; the goroutines of a listing have one each
+	line   vfs.Format             // the one of this goroutine
 	write  func([]byte) error
 	stop   func() bool // whether to give up; nil is never
 	buf    []byte
 	now    time.Time
 	count  int
 	cut    bool // there would have been more
+	mixed  bool // there was too much to be sorted
 }
 
 // listBuffer is how much a listing gathers before it is sent: one write for a
@@ -153,8 +154,11 @@ func (s *session) transferList(ctx context.Context, verb, path string, l *ls, w 
 }
 
 func (l *ls) end() reply {
-	if l.cut {
+	switch {
+	case l.cut:
 		return sayf(226, "Listing truncated to %d entries", l.count)
+	case l.mixed:
+		return sayf(226, "%d matches total, too many to sort", l.count)
 	}
 	return sayf(226, "%d matches total", l.count)
 }
@@ -234,16 +238,21 @@ func (l *ls) listOptions(pattern string) vfs.ListOptions {
 	}
 }
 
-// entries writes the lines of one directory; each is told of every entry.
+// entries writes the lines of one directory. If each is there it is told of every
+// entry, in order, which takes longer.
 func (l *ls) entries(list *vfs.Listing, each func(*vfs.Info)) error {
 	defer list.Close()
+	if each == nil {
+		if err := l.flush(); err != nil {
+			return err
+		}
+		n, err := list.Send(func() vfs.Format { return l.format(l) }, l.write)
+		l.count += n
+		l.cut, l.mixed = l.cut || list.Truncated(), list.Unsorted() && (l.opt.sort != vfs.ByName || l.opt.reverse)
+		return err
+	}
 	for i := range list.Entries() {
-		if i.Name == l.omit {
-			continue
-		}
-		if each != nil {
-			each(i)
-		}
+		each(i)
 		if err := l.add(i); err != nil {
 			return err
 		}
@@ -291,8 +300,11 @@ func (l *ls) tree(list *vfs.Listing, path, shown string, depth int) error {
 
 // add writes one line, and sends the buffer when it is full.
 func (l *ls) add(i *vfs.Info) error {
+	if l.line == nil {
+		l.line = l.format(l)
+	}
 	l.count++
-	l.buf = append(l.format(l, l.buf, i), '\r', '\n')
+	l.buf = l.line(l.buf, i)
 	if len(l.buf) < listBuffer {
 		return nil
 	}

@@ -119,7 +119,7 @@ func TestListTimes(t *testing.T) {
 		{time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC), "Feb  3  2001"},
 		{time.Unix(0, 0), "Jan  1  1970"},
 	} {
-		if got := string(l.appendTime(nil, c.t.UTC())); got != c.want {
+		if got := string(appendTime(nil, c.t.UTC(), l.recent(c.t))); got != c.want {
 			t.Errorf("%s is written %q, want %q", c.t, got, c.want)
 		}
 	}
@@ -154,7 +154,7 @@ func TestLongLine(t *testing.T) {
 	} {
 		s := &session{account: &auth.Account{UID: 1000, GID: 1000}, shownAs: columnName("some user"), cfg: &Config{ListZone: time.UTC}}
 		l := &ls{s: s, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-		if got := string(l.long(nil, &c.info)); got != c.want {
+		if got := string(l.long()(nil, &c.info)); got != c.want+"\r\n" {
 			t.Errorf("got  %q\nwant %q", got, c.want)
 		}
 	}

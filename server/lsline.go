@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -18,9 +19,12 @@ import (
 // goroutines call it at once.
 func (s *session) appendName(b []byte, name string) []byte { return append(b, name...) }
 
-// name is a line of NLST, and of LIST -1.
-func (l *ls) name(b []byte, i *vfs.Info) []byte {
-	return l.suffix(l.s.appendName(l.s.appendName(b, l.prefix), i.Name), i)
+// name makes lines of NLST, and of LIST -1.
+func (l *ls) name() vfs.Format {
+	return func(b []byte, i *vfs.Info) []byte {
+		b = l.s.appendName(l.s.appendName(b, l.prefix), i.Name)
+		return append(l.suffix(b, i), '\r', '\n')
+	}
 }
 
 // suffix is -F: what sort of thing a name is.
@@ -37,24 +41,66 @@ func (l *ls) suffix(b []byte, i *vfs.Info) []byte {
 	return b
 }
 
-// long is a line of ls -l: columns that lftp, FileZilla, Java's commons-net and
+// long makes lines of ls -l: columns that lftp, FileZilla, Java's commons-net and
 // all others find their way in.
-func (l *ls) long(b []byte, i *vfs.Info) []byte {
-	b = append(appendMode(b, i), ' ')
-	b = append(padLeft(b, strconv.AppendUint(nil, max(i.Nlink, 1), 10), 4), ' ')
-	b = append(padRight(b, l.s.owner(i.UID), 10), ' ')
-	b = append(padRight(b, l.s.group(i.GID), 10), ' ')
-	b = append(padLeft(b, strconv.AppendInt(nil, i.Size, 10), 10), ' ')
-	b = l.appendTime(b, i.ModTime.In(l.s.cfg.ListZone))
-	b = append(b, ' ')
-	b = l.s.appendName(l.s.appendName(b, l.prefix), i.Name)
-	if i.IsLink() {
-		if i.Target != "" {
+func (l *ls) long() vfs.Format {
+	c := columns{l: l, uid: -1, gid: -1, minute: math.MinInt64}
+	return func(b []byte, i *vfs.Info) []byte {
+		b = c.append(b, i)
+		b = l.s.appendName(l.s.appendName(b, l.prefix), i.Name)
+		switch {
+		case !i.IsLink():
+			b = l.suffix(b, i)
+		case i.Target != "":
 			b = l.s.appendName(append(b, " -> "...), i.Target)
 		}
-		return b
+		return append(b, '\r', '\n')
 	}
-	return l.suffix(b, i)
+}
+
+// columns writes what stands before the name in a line of ls -l. What it wrote
+// last it remembers, since files in one place are much alike.
+type columns struct {
+	l        *ls
+	mode     fs.FileMode
+	modeText []byte
+	uid, gid int
+	owners   []byte
+	minute   int64 // of the time in timeText
+	recent   bool
+	timeText []byte
+}
+
+func (c *columns) append(b []byte, i *vfs.Info) []byte {
+	if i.Mode != c.mode || len(c.modeText) == 0 {
+		c.mode, c.modeText = i.Mode, appendMode(c.modeText[:0], i)
+	}
+	if i.UID != c.uid || i.GID != c.gid {
+		c.uid, c.gid = i.UID, i.GID
+		c.owners = append(padRight(c.owners[:0], c.l.s.owner(i.UID), 10), ' ')
+		c.owners = append(padRight(c.owners, c.l.s.group(i.GID), 10), ' ')
+	}
+	// Zones are whole minutes away from UTC, since 1972 at least.
+	minute, recent := floorDiv(i.ModTime.Unix(), 60), c.l.recent(i.ModTime)
+	if minute != c.minute || recent != c.recent {
+		c.minute, c.recent = minute, recent
+		c.timeText = appendTime(c.timeText[:0], i.ModTime.In(c.l.s.cfg.ListZone), recent)
+	}
+	var digits [20]byte
+	b = append(append(b, c.modeText...), ' ')
+	b = append(padLeft(b, strconv.AppendUint(digits[:0], max(i.Nlink, 1), 10), 4), ' ')
+	b = append(b, c.owners...)
+	b = append(padLeft(b, strconv.AppendInt(digits[:0], i.Size, 10), 10), ' ')
+	return append(append(b, c.timeText...), ' ')
+}
+
+// floorDiv is n/d rounded down, also below zero.
+func floorDiv(n, d int64) int64 {
+	q := n / d
+	if n%d < 0 {
+		q--
+	}
+	return q
 }
 
 // appendMode writes the ten characters of a mode.
@@ -92,19 +138,26 @@ func appendMode(b []byte, i *vfs.Info) []byte {
 	return b
 }
 
-// appendTime writes the three columns of a time: with the hour for the last half
-// year, with the year for what is older or to come. Clients would take the hour
-// of a day to come for last year's.
-func (l *ls) appendTime(b []byte, t time.Time) []byte {
+// recent tells whether a time is shown with its hour: those of the last half year.
+// Clients would take the hour of a day to come for last year's.
+func (l *ls) recent(t time.Time) bool {
+	age := l.now.Sub(t)
+	return age < 180*24*time.Hour && age >= -time.Minute
+}
+
+// appendTime writes the three columns of a time: with the hour if it is recent,
+// with the year otherwise.
+func appendTime(b []byte, t time.Time, recent bool) []byte {
 	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+	var digits [20]byte
 	year, month, day := t.Date()
 	b = append(b, months[3*int(month)-3:3*int(month)]...)
-	b = append(padLeft(append(b, ' '), strconv.AppendInt(nil, int64(day), 10), 2), ' ')
-	if age := l.now.Sub(t); age < 180*24*time.Hour && age >= -time.Minute {
+	b = append(padLeft(append(b, ' '), strconv.AppendInt(digits[:0], int64(day), 10), 2), ' ')
+	if recent {
 		hour, minute, _ := t.Clock()
 		return append(b, byte('0'+hour/10), byte('0'+hour%10), ':', byte('0'+minute/10), byte('0'+minute%10))
 	}
-	return padLeft(b, strconv.AppendInt(nil, int64(year), 10), 5)
+	return padLeft(b, strconv.AppendInt(digits[:0], int64(year), 10), 5)
 }
 
 // owner is what a listing calls a uid: the user's own by the user's name, all

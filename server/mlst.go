@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"strconv"
 	"strings"
+	"time"
 
 	"portreeve/server/vfs"
 )
@@ -28,12 +29,12 @@ var facts = []fact{
 		}
 		return strconv.AppendInt(b, i.Size, 10)
 	}},
-	{"modify", func(b []byte, _ *mls, i *vfs.Info) []byte { return appendStamp(b, i.ModTime) }},
-	{"create", func(b []byte, _ *mls, i *vfs.Info) []byte {
+	{"modify", func(b []byte, m *mls, i *vfs.Info) []byte { return m.stamp(b, i.ModTime) }},
+	{"create", func(b []byte, m *mls, i *vfs.Info) []byte {
 		if i.Created.IsZero() {
 			return b
 		}
-		return appendStamp(b, i.Created)
+		return m.stamp(b, i.Created)
 	}},
 	{"perm", appendPerm},
 	{"unique", func(b []byte, _ *mls, i *vfs.Info) []byte { return appendUnique(b, i) }},
@@ -66,10 +67,41 @@ func (f factSet) has(i int) bool { return f&(1<<i) != 0 }
 // directory itself (RFC 3659, section 7.5.1).
 const typeFact = 0
 
-// An mls formats entries for one listing.
+// An mls formats entries of one listing.
 type mls struct {
-	s   *session
-	dir *vfs.Info // the directory that holds the entries; nil for the root
+	s     *session
+	dir   *vfs.Info // the directory that holds the entries; nil for the root
+	facts []*fact   // those that are on
+
+	day  int64 // what date holds, in days since 1970
+	date []byte
+}
+
+func (s *session) newMLS(dir *vfs.Info) *mls {
+	m := &mls{s: s, dir: dir}
+	for i := range facts {
+		if s.facts.has(i) {
+			m.facts = append(m.facts, &facts[i])
+		}
+	}
+	return m
+}
+
+// stamp is appendStamp. It remembers the date, which the files of one place have
+// in common more often than the time.
+func (m *mls) stamp(b []byte, t time.Time) []byte {
+	const aDay = 24 * 60 * 60
+	day := floorDiv(t.Unix(), aDay)
+	if day != m.day || m.date == nil {
+		m.day, m.date = day, appendStamp(m.date[:0], t)
+		m.date = m.date[:len(m.date)-len("150405")]
+	}
+	second := int(t.Unix() - day*aDay)
+	b = append(b, m.date...)
+	for _, n := range [...]int{second / 3600, second / 60 % 60, second % 60} {
+		b = append(b, byte('0'+n/10), byte('0'+n%10))
+	}
+	return b
 }
 
 func appendType(b []byte, m *mls, i *vfs.Info) []byte {
@@ -115,15 +147,12 @@ func appendPerm(b []byte, m *mls, i *vfs.Info) []byte {
 // line writes "fact=value; name". A fact without a value is left out, but for
 // perm: that nothing is allowed is worth saying.
 func (m *mls) line(b []byte, i *vfs.Info, name string) []byte {
-	for n := range facts {
-		if !m.s.facts.has(n) {
-			continue
-		}
+	for _, f := range m.facts {
 		before := len(b)
-		b = append(append(b, facts[n].name...), '=')
+		b = append(append(b, f.name...), '=')
 		value := len(b)
-		b = facts[n].append(b, m, i)
-		if len(b) == value && facts[n].name != "perm" {
+		b = f.append(b, m, i)
+		if len(b) == value && f.name != "perm" {
 			b = b[:before]
 			continue
 		}
@@ -184,7 +213,7 @@ func (s *session) cmdMLST(_ context.Context, arg string) (reply, error) {
 	if !i.IsRegular() && !i.IsDir() && !i.IsLink() {
 		return reply{}, vfs.ErrNotRegular
 	}
-	m := &mls{s: s}
+	m := s.newMLS(nil)
 	if path != "/" {
 		parent, _ := splitPath(path)
 		if dir, err := s.fs.Stat(parent); err == nil {
@@ -206,17 +235,16 @@ func (s *session) cmdMLSD(ctx context.Context, arg string) (reply, error) {
 		return say(501, "Not a directory"), nil
 	}
 	list, err := s.fs.List(path, vfs.ListOptions{
-		Hidden: true, Dots: s.facts.has(typeFact) && s.cfg.MLSDDots,
+		Hidden: true, Dots: s.facts.has(typeFact) && s.cfg.MLSDDots, NoParent: path == "/", Sort: vfs.Unsorted,
 		Targets: true, Follow: s.cfg.MLSDFollowLinks, Limit: s.cfg.ListEntries,
 	})
 	if err != nil {
 		return reply{}, err
 	}
-	l, m := &ls{s: s}, &mls{s: s, dir: &list.Dir}
-	l.format = func(_ *ls, b []byte, i *vfs.Info) []byte { return m.line(b, i, i.Name) }
-	if path == "/" {
-		l.omit = ".."
-	}
+	l := &ls{s: s, format: func(*ls) vfs.Format {
+		m := s.newMLS(&list.Dir)
+		return func(b []byte, i *vfs.Info) []byte { return append(m.line(b, i, i.Name), '\r', '\n') }
+	}}
 	return s.transferList(ctx, "MLSD", path, l,
 		walk{func() error { return l.entries(list, nil) }, func() { list.Close() }})
 }

@@ -29,11 +29,11 @@ type run struct {
 	text     []byte
 	lines    int
 	err      error
-	fault    any // what a Format panicked with
-	done     chan struct{}
+	fault    any           // what a Format panicked with
+	done     chan struct{} // nil if nobody waits
 }
 
-var runs = sync.Pool{New: func() any { return &run{done: make(chan struct{}, 1)} }}
+var runs = sync.Pool{New: func() any { return new(run) }}
 
 // Send formats the entries and hands the text to write, in order, and returns how
 // many there were. It does it instead of Entries, and closes the listing like
@@ -149,6 +149,7 @@ func (s *sender) fill() {
 		}
 		s.queue = append(s.queue, r)
 		if s.work != nil {
+			r.done = make(chan struct{}, 1)
 			s.work <- r
 		}
 	}
@@ -190,7 +191,7 @@ func (s *sender) get(es *entries, from, to int) *run {
 }
 
 func (s *sender) put(r *run) {
-	r.own.opt, r.es = nil, nil
+	r.own.opt, r.es, r.done = nil, nil, nil
 	if cap(r.text) <= keptText {
 		runs.Put(r)
 	}
@@ -198,8 +199,9 @@ func (s *sender) put(r *run) {
 
 // wait returns when r is made. Meanwhile it makes some itself.
 func (s *sender) wait(r *run) {
-	if s.work == nil {
+	if r.done == nil {
 		s.l.compose(r, s.mine)
+		return
 	}
 	for {
 		select {
@@ -222,8 +224,8 @@ func (s *sender) send(r *run) (more bool, err error) {
 	if limit := l.opt.Limit; limit > 0 && l.yielded+r.lines > limit {
 		l.truncated = true
 		r.most = limit - l.yielded
+		r.done = nil
 		l.compose(r, s.mine) // how much of the text that is, nobody knows any more
-		<-r.done
 	}
 	if r.fault != nil {
 		panic(r.fault)
@@ -241,7 +243,9 @@ func (l *Listing) compose(r *run, format Format) {
 		if p := recover(); p != nil {
 			r.fault = fmt.Sprintf("%v\n%s", p, debug.Stack())
 		}
-		r.done <- struct{}{}
+		if r.done != nil {
+			r.done <- struct{}{}
+		}
 	}()
 	r.text, r.lines, r.fault = r.text[:0], 0, nil
 	r.err = l.asUser(r.es, func() error {
