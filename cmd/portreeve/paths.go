@@ -49,6 +49,16 @@ func (e *env) defaultSocket() string {
 	return filepath.Join(e.stateHome(), "portreeve.sock")
 }
 
+// defaultCert is the certificate that cert new makes if nothing names another.
+func (e *env) defaultCert() string {
+	if isRoot() {
+		return systemCert
+	}
+	return filepath.Join(e.stateHome(), "portreeve.pem")
+}
+
+const systemCert = "/etc/portreeve/portreeve.pem"
+
 // systemConfig is the file that serve reads as root if it is there and
 // --config names no other.
 const systemConfig = "/etc/portreeve/portreeve.conf"
