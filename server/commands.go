@@ -255,10 +255,15 @@ func (s *session) dispatch(ctx context.Context, l line) (reply, *command) {
 	if !c.offered(s.cfg) {
 		return s.withheld(c.name, c.need&preAuth != 0), c
 	}
+	arg, refused := s.understand(c, arg)
 	s.note(c, arg)
 	if l.err != nil {
 		s.mark = marker{}
 		return say(501, "NUL is not allowed"), c
+	}
+	if refused != nil && (s.account != nil || c.need&preAuth != 0) {
+		s.mark = marker{}
+		return *refused, c
 	}
 	r, err := s.run(ctx, c, arg)
 	if err != nil {

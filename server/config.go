@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -14,6 +15,7 @@ import (
 	"unicode"
 
 	"portreeve/config"
+	"portreeve/server/charset"
 	"portreeve/server/lang"
 	"portreeve/userdb"
 )
@@ -88,8 +90,9 @@ type Config struct {
 	MLSDFollowLinks       bool
 	MLSDDots              bool
 	NoDotWrite, NoDotRead bool
-	FSCharset             string
-	ClientCharset         string
+	FSCharset             *charset.Charset // nil is UTF-8
+	ClientCharset         *charset.Charset
+	ReplaceControls       bool
 	UploadScript          bool
 
 	// Anonymous
@@ -191,9 +194,6 @@ func DefaultConfig() Config {
 		ListZone: time.UTC,
 		MLSDDots: true,
 
-		FSCharset:     "UTF-8",
-		ClientCharset: "UTF-8",
-
 		Language:       lang.English,
 		LogLevel:       "info",
 		LogFormat:      "text",
@@ -218,6 +218,8 @@ func (c *Config) Validate() error {
 			config.ShowSize(userdb.Cost(c.PasswordCost).Memory(), 1))
 	case c.PassiveIP != "" && !isHost(c.PassiveIP):
 		return fmt.Errorf("ForcePassiveIP: %q is neither an IPv4 address nor a name", c.PassiveIP)
+	case c.FSCharset.Shifts():
+		return fmt.Errorf("FileSystemCharset: %s writes other characters with slashes and escapes, which no file name may have", c.FSCharset.Name())
 	case len(c.Bind) == 0:
 		return fmt.Errorf("Bind is empty: there would be nowhere to connect to")
 	}
@@ -367,6 +369,20 @@ func load(p *float64) config.Value {
 		}
 		return n, nil
 	}, func(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) })
+}
+
+// charsetOf is an encoding by any of its names; it is shown by its own.
+func charsetOf(p **charset.Charset) config.Value {
+	return config.Of(p, "charset", func(s string) (*charset.Charset, error) {
+		c, err := charset.Lookup(s)
+		if !errors.Is(err, charset.ErrUnknown) {
+			return c, err
+		}
+		if near := config.Nearest(s, charset.Names()); near != "" {
+			return nil, fmt.Errorf("%w; did you mean %s?", err, near)
+		}
+		return nil, fmt.Errorf("%w; names are those of iconv, such as UTF-8, Big5, GBK or ISO-8859-1", err)
+	}, (*charset.Charset).Name)
 }
 
 // idleTime is a time in minutes; 0 is the default, as Pure-FTPd has it.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"portreeve/server/charset"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
 )
@@ -83,6 +85,10 @@ type ls struct {
 	count  int
 	cut    bool // there would have been more
 	mixed  bool // there was too much to be sorted
+
+	charset   *charset.Charset // the client's; nil is UTF-8
+	spoken    bool             // lines become those of a reply, which is encoded itself
+	illegible atomic.Int64     // entries that could not be written in it
 }
 
 // listBuffer is how much a listing gathers before it is sent: one write for a
@@ -97,7 +103,7 @@ func (s *session) newLS(arg string) (*ls, string) {
 		return err == nil
 	})
 	opt.follow = opt.follow || s.cfg.BrokenClients
-	return &ls{s: s, opt: opt, asked: path, now: time.Now(), format: (*ls).long}, path
+	return &ls{s: s, opt: opt, asked: path, now: time.Now(), format: (*ls).long, charset: s.charset}, path
 }
 
 func (s *session) cmdLIST(ctx context.Context, arg string) (reply, error) {
@@ -157,6 +163,8 @@ func (l *ls) end() reply {
 	switch {
 	case l.cut:
 		return sayf(226, "Listing truncated to %d entries", l.count)
+	case l.illegible.Load() > 0:
+		return sayf(226, "%d matches total, and %d with names that cannot be written here", l.count, l.illegible.Load())
 	case l.mixed:
 		return sayf(226, "%d matches total, too many to sort", l.count)
 	}
@@ -246,8 +254,9 @@ func (l *ls) entries(list *vfs.Listing, each func(*vfs.Info)) error {
 		if err := l.flush(); err != nil {
 			return err
 		}
-		n, err := list.Send(func() vfs.Format { return l.format(l) }, l.write)
+		n, err := list.Send(l.lines, l.write)
 		l.count += n
+		l.illegible.Add(int64(list.Illegible()))
 		l.cut, l.mixed = l.cut || list.Truncated(), list.Unsorted() && (l.opt.sort != vfs.ByName || l.opt.reverse)
 		return err
 	}
@@ -258,6 +267,7 @@ func (l *ls) entries(list *vfs.Listing, each func(*vfs.Info)) error {
 		}
 	}
 	l.cut = l.cut || list.Truncated()
+	l.illegible.Add(int64(list.Illegible()))
 	return list.Err()
 }
 
@@ -290,7 +300,12 @@ func (l *ls) tree(list *vfs.Listing, path, shown string, depth int) error {
 		if err != nil {
 			continue // one directory that may not be read does not end the listing
 		}
-		l.buf = append(l.buf, "\r\n"+shown+"/"+name+":\r\n\r\n"...)
+		heading, ok := l.encode([]byte("\r\n" + shown + "/" + name + ":\r\n\r\n"))
+		if !ok { // the name was not listed, nor is what is below it
+			sub.Close()
+			continue
+		}
+		l.buf = append(l.buf, heading...)
 		if err := l.tree(sub, vfs.Clean(path, name), shown+"/"+name, depth+1); err != nil {
 			return err
 		}
@@ -301,10 +316,12 @@ func (l *ls) tree(list *vfs.Listing, path, shown string, depth int) error {
 // add writes one line, and sends the buffer when it is full.
 func (l *ls) add(i *vfs.Info) error {
 	if l.line == nil {
-		l.line = l.format(l)
+		l.line = l.lines()
 	}
-	l.count++
-	l.buf = l.line(l.buf, i)
+	before := len(l.buf)
+	if l.buf = l.line(l.buf, i); len(l.buf) > before {
+		l.count++
+	}
 	if len(l.buf) < listBuffer {
 		return nil
 	}
@@ -329,7 +346,7 @@ func (s *session) cmdSTAT(_ context.Context, arg string) (reply, error) {
 		return s.status(), nil
 	}
 	l, path := s.newLS(arg)
-	l.format = (*ls).long
+	l.format, l.spoken = (*ls).long, true
 	return s.statPath(l, path)
 }
 

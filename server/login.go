@@ -136,6 +136,7 @@ func (s *session) fileOptions(a *auth.Account) vfs.Options {
 		Caged:     a.Caged || s.cfg.ChrootEveryone,
 		Perms:     a.Perms,
 		FileUmask: s.cfg.Umask, DirUmask: s.cfg.DirUmask,
+		Charset:    s.cfg.FSCharset,
 		NoTruncate: s.cfg.NoTruncate, AutoRename: s.cfg.AutoRename,
 	}
 	if s.cfg.NoRename {

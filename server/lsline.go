@@ -14,9 +14,8 @@ import (
 
 // Lines of LIST and NLST.
 
-// appendName writes the name of a file, or the text of a link, as it goes over a
-// data connection. It is the one place where names go out in listings; several
-// goroutines call it at once.
+// appendName writes the name of a file, or the text of a link. Lines are put into
+// the client's encoding as a whole, behind this; several goroutines call it at once.
 func (s *session) appendName(b []byte, name string) []byte { return append(b, name...) }
 
 // name makes lines of NLST, and of LIST -1.

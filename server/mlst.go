@@ -241,7 +241,7 @@ func (s *session) cmdMLSD(ctx context.Context, arg string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	l := &ls{s: s, format: func(*ls) vfs.Format {
+	l := &ls{s: s, charset: s.charset, format: func(*ls) vfs.Format {
 		m := s.newMLS(&list.Dir)
 		return func(b []byte, i *vfs.Info) []byte { return append(m.line(b, i, i.Name), '\r', '\n') }
 	}}

@@ -81,11 +81,8 @@ func digits(text string) (int64, error) {
 func (s *session) cmdOPTS(_ context.Context, arg string) (reply, error) {
 	what, value, _ := strings.Cut(arg, " ")
 	switch strings.ToUpper(what) {
-	case "UTF8", "UTF-8": // clients say it before they log in; names are UTF-8 in any case
-		if strings.EqualFold(strings.TrimSpace(value), "OFF") {
-			return say(504, "Names are UTF-8 here"), nil
-		}
-		return say(200, "Names are UTF-8"), nil
+	case "UTF8", "UTF-8":
+		return s.optsUTF8(strings.TrimSpace(value)), nil
 	case "REST": // WinSCP asks whether STOR and RETR know it
 		if value = strings.ToUpper(strings.TrimSpace(value)); value == "STOR" || value == "RETR" {
 			return say(200, "REST works"), nil

@@ -25,6 +25,9 @@ func (s *session) file(arg string) string {
 
 // cmdPWD answers the one quoted string that clients look for.
 func (s *session) cmdPWD(context.Context, string) (reply, error) {
+	if !s.legible(s.cwd) { // after OPTS UTF8 OFF; question marks would be another directory's
+		return sayf(550, "The directory's name cannot be written in %s", s.charset.Name()), nil
+	}
 	return sayf(257, "%s is the current directory", quoted(s.cwd)), nil
 }
 

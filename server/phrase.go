@@ -71,7 +71,10 @@ func (s *session) inWords(p phrase) string {
 }
 
 // legible tells whether the client can read a text: UTF-8 holds every language.
-func (s *session) legible(string) bool { return true }
+func (s *session) legible(text string) bool {
+	_, ok := s.charset.Encode(text)
+	return ok
+}
 
 // cmdLANG chooses the language of replies (RFC 2640, section 4); without a tag
 // it is the server's again. Codes, paths and figures are the same in all.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"portreeve/server/charset"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
 )
@@ -148,21 +150,28 @@ func afterStart(err error) reply {
 // sends it; in puts each text into the client's language. A line in the middle
 // begins with a blank or with the code and "-", so that no client takes it for
 // the last one, whatever a file's name is.
-func (r reply) append(b []byte, in func(phrase) string) []byte {
+func (r reply) append(b []byte, in func(phrase) string) []byte { return r.encode(b, in, nil) }
+
+// encode is append in the client's encoding.
+func (r reply) encode(b []byte, in func(phrase) string, enc *charset.Charset) []byte {
 	for i, line := range r.lines {
 		if i == 0 || r.prose {
 			b = fmt.Appendf(b, "%03d-", r.code)
 		} else {
 			b = append(b, ' ')
 		}
-		b = appendText(b, in(line))
+		b = appendText(b, in(line), enc)
 	}
-	return appendText(fmt.Appendf(b, "%03d ", r.code), in(r.text))
+	return appendText(fmt.Appendf(b, "%03d ", r.code), in(r.text), enc)
 }
 
 // appendText writes one line of a reply: no control character leaves the line,
-// and 0xFF is doubled as Telnet asks.
-func appendText(b []byte, text string) []byte {
+// and 0xFF is doubled as Telnet asks. What the client's encoding cannot hold
+// is a question mark; a path of the client's own is never among that.
+func appendText(b []byte, text string, enc *charset.Charset) []byte {
+	if enc != nil {
+		return appendEncoded(b, text, enc)
+	}
 	for i := range len(text) {
 		switch c := text[i]; {
 		case c < ' ' || c == 0x7f:
@@ -173,6 +182,17 @@ func appendText(b []byte, text string) []byte {
 			b = append(b, c)
 		}
 	}
+	return append(b, '\r', '\n')
+}
+
+func appendEncoded(b []byte, text string, enc *charset.Charset) []byte {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, text)
+	b = append(b, bytes.ReplaceAll([]byte(enc.Approximate(text)), []byte{telnetIAC}, []byte{telnetIAC, telnetIAC})...)
 	return append(b, '\r', '\n')
 }
 

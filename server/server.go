@@ -158,7 +158,7 @@ func (s *Server) handle(conn net.Conn) {
 	peer, local := addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
 	now := time.Now()
 	c := &session{srv: s, cfg: cfg, local: local, peer: peer, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
-		born: now, heard: now, worked: now, ascii: true, facts: defaultFacts, idle: cfg.MaxIdleTime, lang: cfg.language()}
+		born: now, heard: now, worked: now, ascii: true, facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	leave := func(why error) {

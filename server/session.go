@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"portreeve/server/auth"
+	"portreeve/server/charset"
 	"portreeve/server/lang"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
@@ -64,6 +65,7 @@ type session struct {
 	from    string // RNFR; "" if none
 	facts   factSet
 	epsvAll bool
+	charset *charset.Charset // the client's; nil is UTF-8
 
 	// Data connection and transfer
 	data  opener
@@ -416,7 +418,7 @@ func (s *session) reply(r reply) {
 	} else {
 		s.log.Debug("reply", "code", r.code, "text", r.text)
 	}
-	s.write(r.append(make([]byte, 0, 128), s.inWords))
+	s.write(r.encode(make([]byte, 0, 128), s.inWords, s.charset))
 }
 
 func (s *session) write(b []byte) {
@@ -451,6 +453,7 @@ func (s *session) logout() {
 	s.ascii, s.mark, s.epsvAll = true, marker{}, false
 	s.facts = defaultFacts
 	s.lang = s.cfg.language()
+	s.charset = s.cfg.ClientCharset
 	s.idle = s.cfg.MaxIdleTime
 }
 

@@ -19,17 +19,18 @@ import (
 //	3  cmd/portreeve
 //	2  server
 //	1  server/auth  server/vfs  server/control
-//	0  userdb  config  server/session  server/lang  server/cert
+//	0  userdb  config  server/session  server/lang  server/cert  server/charset
 var mayImport = map[string][]string{
 	"config":         nil,
 	"server/lang":    nil,
 	"server/session": nil,
 	"server/cert":    nil,
+	"server/charset": nil,
 	"userdb":         {"config"},
 	"server/auth":    {"userdb"},
-	"server/vfs":     {"userdb"},
+	"server/vfs":     {"userdb", "server/charset"},
 	"server/control": {"server/session", "server/cert"},
-	"server":         {"config", "userdb", "server/auth", "server/lang", "server/session", "server/vfs"},
+	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/session", "server/vfs"},
 	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/cert", "server/control", "server/session", "server/vfs"},
 }
 
@@ -55,7 +56,7 @@ var homes = map[string][]string{
 	"golang.org/x/sync":      {"server/auth", "cmd/portreeve"},
 	"golang.org/x/time":      {"server"},
 	"golang.org/x/term":      {"cmd/portreeve"},
-	"golang.org/x/text":      {"server/lang", "cmd/portreeve"},
+	"golang.org/x/text":      {"server/charset", "server/lang", "cmd/portreeve"},
 	"github.com/nicksnyder":  {"server/lang"},
 }
 

@@ -7,8 +7,10 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unsafe"
 
+	"portreeve/server/charset"
 	"portreeve/userdb"
 )
 
@@ -69,6 +71,7 @@ type Listing struct {
 	more      bool // the directory may hold more than es
 	infos     []Info
 	yielded   int
+	illegible atomic.Int64 // several goroutines count
 	truncated bool
 	unsorted  bool
 	closed    bool
@@ -77,7 +80,7 @@ type Listing struct {
 
 // List opens the directory at path; its entries come from Entries.
 func (f *FS) List(path string, opt ListOptions) (*Listing, error) {
-	clean, err := lookup("list", path)
+	clean, err := f.lookup("list", path)
 	if err == nil {
 		err = f.need(userdb.PermList, "list", path)
 	}
@@ -88,7 +91,7 @@ func (f *FS) List(path string, opt ListOptions) (*Listing, error) {
 		return nil, err
 	}
 	l := &Listing{fs: f, path: clean, opt: opt}
-	l.es.opt = &l.opt
+	l.es.opt, l.es.charset = &l.opt, f.opts.Charset
 	err = f.do(func() (err error) {
 		if l.lister, err = f.root.list(clean, &l.Dir); err != nil {
 			return err
@@ -147,6 +150,10 @@ func (l *Listing) Truncated() bool { return l.truncated }
 
 // Unsorted reports whether there were too many entries for the order asked for.
 func (l *Listing) Unsorted() bool { return l.unsorted }
+
+// Illegible returns how many entries were left out because their names mean
+// nothing in Options.Charset.
+func (l *Listing) Illegible() int { return int(l.illegible.Load()) }
 
 // Close ends the listing; it may be called more than once.
 func (l *Listing) Close() error {
@@ -272,12 +279,27 @@ func (l *Listing) emit(yield func(*Info) bool) bool {
 }
 
 func (l *Listing) one(yield func(*Info) bool, in *Info) bool {
+	if !l.decode(in) {
+		return true
+	}
 	if l.opt.Limit > 0 && l.yielded == l.opt.Limit {
 		l.truncated = true
 		return false
 	}
 	l.yielded++
 	return yield(in)
+}
+
+// decode makes text of what in has from the disk, and reports whether it is any.
+func (l *Listing) decode(in *Info) (ok bool) {
+	if l.fs.opts.Charset == nil {
+		return true
+	}
+	if in.Name, ok = l.fs.opts.Charset.Decode(in.Name); !ok {
+		l.illegible.Add(1)
+	}
+	in.Target = l.fs.readable(in.Target)
+	return ok
 }
 
 // lookup describes a batch of es in infos, and returns how many are left:
@@ -357,6 +379,7 @@ const unknown = fs.ModeIrregular
 // it can be handed to the kernel where it lies.
 type entries struct {
 	opt       *ListOptions
+	charset   *charset.Charset
 	names     []byte
 	list      []entry
 	typed     bool     // no kind is unknown
@@ -394,8 +417,10 @@ func (es *entries) add(name string, kind fs.FileMode) {
 			return
 		}
 	}
-	if es.opt.Match != "" && !Match(es.opt.Match, name) {
-		return
+	if es.opt.Match != "" {
+		if text, ok := es.charset.Decode(name); !ok || !Match(es.opt.Match, text) {
+			return
+		}
 	}
 	if len(es.list) == 0 {
 		es.typed = true

@@ -131,24 +131,42 @@ func reserved(name string) bool {
 	return len(name) > 0 && name[0] == '.' && (name == quotaFile || strings.HasPrefix(name, tempPrefix))
 }
 
-// lookup cleans a path that must exist. A name that can never be created
-// does not exist, which also tells nothing about hidden files.
-func lookup(op, path string) (string, error) {
-	clean := Clean("/", path)
-	if !allowed(clean) {
+// lookup cleans a path that must exist, and returns it as it is on disk. A name
+// that can never be created does not exist, which also tells nothing about
+// hidden files.
+func (f *FS) lookup(op, path string) (string, error) {
+	clean, ok := f.onDisk(Clean("/", path))
+	if !ok {
 		return clean, fail(op, path, fs.ErrNotExist)
 	}
 	return clean, nil
 }
 
-// create cleans a path whose last component is about to come into being.
-func create(op, path string) (string, error) {
-	clean := Clean("/", path)
-	if !allowed(clean) {
+// create is lookup for a path whose last component is about to come into being.
+func (f *FS) create(op, path string) (string, error) {
+	clean, ok := f.onDisk(Clean("/", path))
+	if !ok {
 		return clean, fail(op, path, ErrName)
 	}
 	if clean == "/" {
 		return clean, fail(op, path, fs.ErrExist)
 	}
 	return clean, nil
+}
+
+// onDisk returns a clean path as it is on disk, and whether clients may name it
+// at all.
+func (f *FS) onDisk(clean string) (string, bool) {
+	path, ok := f.opts.Charset.Encode(clean)
+	return path, ok && allowed(path)
+}
+
+// readable returns the text of a link as clients may read it; "?" is all there
+// is to say of one that cannot be read.
+func (f *FS) readable(target string) string {
+	text, ok := f.opts.Charset.Decode(target)
+	if !ok {
+		return "?"
+	}
+	return text
 }

@@ -25,13 +25,14 @@ func (f *FS) Lstat(path string) (Info, error) {
 }
 
 func (f *FS) stat(op, path string, stat func(path string, in *Info) error) (in Info, err error) {
-	clean, err := lookup(op, path)
+	clean, err := f.lookup(op, path)
 	if err != nil {
 		return Info{}, err
 	}
 	if err := f.do(func() error { return stat(clean, &in) }); err != nil {
 		return Info{}, fail(op, path, err)
 	}
+	in.Name, _ = f.opts.Charset.Decode(in.Name) // it was encoded to get here
 	return in, nil
 }
 
@@ -74,7 +75,7 @@ func (f *FS) linkAt(path string) (target string, err error) {
 
 // Chdir reports whether path is a directory that the user may enter.
 func (f *FS) Chdir(path string) error {
-	clean, err := lookup("chdir", path)
+	clean, err := f.lookup("chdir", path)
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (f *FS) Chdir(path string) error {
 // Read opens a regular file; the caller closes it. The open never waits, not
 // even for the other end of a FIFO, which is then refused.
 func (f *FS) Read(path string) (*os.File, Info, error) {
-	clean, err := lookup("read", path)
+	clean, err := f.lookup("read", path)
 	if err == nil {
 		err = f.need(userdb.PermRead, "read", path)
 	}
@@ -103,6 +104,7 @@ func (f *FS) Read(path string) (*os.File, Info, error) {
 	})
 	if err == nil {
 		if err = storable(&in); err == nil {
+			in.Name, _ = f.opts.Charset.Decode(in.Name)
 			return file, in, nil
 		}
 		file.Close()
@@ -114,7 +116,7 @@ func (f *FS) Read(path string) (*os.File, Info, error) {
 // the server to show: the file says to whoever comes here what its owner wants
 // said, also to those who may not download.
 func (f *FS) ReadText(path string, most int64) ([]byte, error) {
-	clean, err := lookup("read", path)
+	clean, err := f.lookup("read", path)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +160,7 @@ func (f *FS) RemoveDir(path string) error {
 }
 
 func (f *FS) remove(op, path string, run func(d dir, base, path string) error) error {
-	clean, err := lookup(op, path)
+	clean, err := f.lookup(op, path)
 	if err == nil {
 		err = f.need(userdb.PermDelete, op, path)
 	}
@@ -176,7 +178,7 @@ func (f *FS) remove(op, path string, run func(d dir, base, path string) error) e
 // Mkdir makes a directory, with 0777 less DirUmask for its mode; what is above
 // it must exist.
 func (f *FS) Mkdir(path string) error {
-	clean, err := create("make directory", path)
+	clean, err := f.create("make directory", path)
 	if err == nil {
 		err = f.need(userdb.PermMkdir, "make directory", path)
 	}
@@ -195,7 +197,7 @@ func (f *FS) Mkdir(path string) error {
 // replaces a file there unless AutoRename is set, or the account may neither
 // write nor delete: then the error is fs.ErrExist.
 func (f *FS) Rename(old, path string) error {
-	from, err := lookup("rename", old)
+	from, err := f.lookup("rename", old)
 	if err == nil {
 		err = f.need(userdb.PermRename, "rename", old)
 	}
@@ -205,7 +207,7 @@ func (f *FS) Rename(old, path string) error {
 	if err != nil {
 		return err
 	}
-	to, err := create("rename to", path)
+	to, err := f.create("rename to", path)
 	if err != nil {
 		return err
 	}
@@ -223,7 +225,7 @@ func (f *FS) Rename(old, path string) error {
 // above 0777 are ignored: no client makes a file set-uid, and a directory
 // keeps what it has of them.
 func (f *FS) Chmod(path string, mode fs.FileMode) error {
-	clean, err := lookup("change mode", path)
+	clean, err := f.lookup("change mode", path)
 	if err == nil {
 		err = f.need(userdb.PermChmod, "change mode", path)
 	}
@@ -236,7 +238,7 @@ func (f *FS) Chmod(path string, mode fs.FileMode) error {
 // Chtimes sets the time of last modification, through links, and leaves the
 // time of access.
 func (f *FS) Chtimes(path string, mtime time.Time) error {
-	clean, err := lookup("change time", path)
+	clean, err := f.lookup("change time", path)
 	if err == nil {
 		err = f.need(userdb.PermChmod, "change time", path)
 	}
@@ -249,7 +251,7 @@ func (f *FS) Chtimes(path string, mtime time.Time) error {
 // Chgrp gives a file or directory, through links, to one of the user's own
 // groups; the kernel allows that to its owner.
 func (f *FS) Chgrp(path string, gid int) error {
-	clean, err := lookup("change group", path)
+	clean, err := f.lookup("change group", path)
 	if err == nil {
 		err = f.need(userdb.PermChmod, "change group", path)
 	}
@@ -266,12 +268,16 @@ func (f *FS) Chgrp(path string, gid int) error {
 // not exist. What is stored leads from the one to the other and not from the
 // root: so it means the same to whoever sees the home from outside.
 func (f *FS) Symlink(target, path string) error {
-	clean, err := create("link", path)
+	clean, err := f.create("link", path)
 	if err == nil {
 		err = f.need(userdb.PermWrite, "link", path)
 	}
 	if err != nil {
 		return err
+	}
+	onDisk, ok := f.opts.Charset.Encode(target)
+	if !ok {
+		return fail("link", path, ErrName)
 	}
 	return fail("link", path, f.do(func() error {
 		parent, base := split(clean)
@@ -279,7 +285,7 @@ func (f *FS) Symlink(target, path string) error {
 		if err != nil {
 			return err
 		}
-		to := Clean(real, target)
+		to := Clean(real, onDisk)
 		if !allowed(to) {
 			return fs.ErrNotExist
 		}
@@ -295,7 +301,7 @@ func (f *FS) Symlink(target, path string) error {
 // Readlink returns the target of a link as the user may see it; see
 // ListOptions.Targets.
 func (f *FS) Readlink(path string) (string, error) {
-	clean, err := lookup("read link", path)
+	clean, err := f.lookup("read link", path)
 	if err != nil {
 		return "", err
 	}
@@ -306,7 +312,7 @@ func (f *FS) Readlink(path string) (string, error) {
 	err = f.do(func() (err error) {
 		if target, err = f.linkAt(clean); err == nil {
 			parent, _ := split(clean)
-			target = f.shown(parent, target)
+			target = f.readable(f.shown(parent, target))
 		}
 		return err
 	})
@@ -316,7 +322,7 @@ func (f *FS) Readlink(path string) (string, error) {
 // Free returns how many bytes the file system that holds path has for an
 // ordinary user.
 func (f *FS) Free(path string) (bytes int64, err error) {
-	clean, err := lookup("free space of", path)
+	clean, err := f.lookup("free space of", path)
 	if err != nil {
 		return 0, err
 	}

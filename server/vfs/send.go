@@ -8,7 +8,8 @@ import (
 )
 
 // A Format appends what a listing says of an entry. The Info and its strings are
-// good for the call alone. It runs as the user.
+// good for the call alone. It runs as the user. What it appends nothing for is
+// not counted.
 type Format func(b []byte, in *Info) []byte
 
 // Bounds of how a listing is made by several goroutines.
@@ -186,12 +187,13 @@ func (s *sender) next() *run {
 
 func (s *sender) get(es *entries, from, to int) *run {
 	r := runs.Get().(*run)
-	r.own.opt, r.es, r.from, r.to, r.most = &s.l.opt, es, from, to, to-from
+	r.own.opt, r.own.charset = &s.l.opt, s.l.es.charset
+	r.es, r.from, r.to, r.most = es, from, to, to-from
 	return r
 }
 
 func (s *sender) put(r *run) {
-	r.own.opt, r.es, r.done = nil, nil, nil
+	r.own.opt, r.own.charset, r.es, r.done = nil, nil, nil, nil
 	if cap(r.text) <= keptText {
 		runs.Put(r)
 	}
@@ -253,8 +255,11 @@ func (l *Listing) compose(r *run, format Format) {
 		for i := r.from; i < r.to && r.lines < r.most; i++ {
 			e := r.es.list[i]
 			in = Info{Name: r.es.name(e), Mode: e.kind}
-			if l.describe(r.es, i, &in) {
-				r.text = format(r.text, &in)
+			if !l.describe(r.es, i, &in) || !l.decode(&in) {
+				continue
+			}
+			before := len(r.text)
+			if r.text = format(r.text, &in); len(r.text) > before {
 				r.lines++
 			}
 		}

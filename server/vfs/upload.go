@@ -55,7 +55,7 @@ type Upload struct {
 	file *os.File
 	dir  dir // where name and temp are; nil for an existing file in place
 
-	path    string // virtual; where the client will find it
+	path    string // where the client will find it, as it is on disk
 	name    string // last component of the final name
 	temp    string // hidden name; "" in place
 	offset  int64
@@ -76,8 +76,8 @@ func (f *FS) Write(path string, how How) (*Upload, error) {
 	if err := f.need(userdb.PermWrite, op, path); err != nil {
 		return nil, err
 	}
-	clean := Clean("/", path)
-	if !allowed(clean) {
+	clean, ok := f.onDisk(Clean("/", path))
+	if !ok {
 		return nil, fail(op, path, ErrName)
 	}
 	asDir := path == "" || path[len(path)-1] == '/'
@@ -110,11 +110,11 @@ func (f *FS) Write(path string, how How) (*Upload, error) {
 // known without making or opening anything.
 func (f *FS) Storable(path string) error {
 	const op = "store"
-	clean := Clean("/", path)
+	clean, ok := f.onDisk(Clean("/", path))
 	switch err := f.need(userdb.PermWrite, op, path); {
 	case err != nil:
 		return err
-	case !allowed(clean):
+	case !ok:
 		return fail(op, path, ErrName)
 	case clean == "/" || strings.HasSuffix(path, "/"):
 		return fail(op, path, ErrIsDir)
@@ -284,10 +284,7 @@ func (u *Upload) openUnique(asDir bool) error {
 	if !asDir && u.path != "/" {
 		parent, hint = split(u.path)
 	}
-	for len(hint) > maxName-len(".01234567") {
-		_, size := utf8.DecodeLastRuneInString(hint)
-		hint = hint[:len(hint)-size]
-	}
+	hint = u.fs.clip(hint, maxName-len(".01234567"))
 	for range 8 {
 		name := hint + "." + token(4)
 		u.path = join(parent, name)
@@ -311,6 +308,17 @@ func (u *Upload) openUnique(asDir bool) error {
 		u.dir = nil
 	}
 	return fs.ErrExist
+}
+
+// clip cuts a name on disk to so many bytes, and no character in two.
+func (f *FS) clip(name string, most int) string {
+	text, _ := f.opts.Charset.Decode(name)
+	for len(name) > most {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+		name, _ = f.opts.Charset.Encode(text)
+	}
+	return name
 }
 
 // in opens the directory of path and remembers the last component.
@@ -351,7 +359,10 @@ func (u *Upload) File() *os.File { return u.file }
 
 // Name returns the virtual path of the file; with AutoRename it is final only
 // after Commit.
-func (u *Upload) Name() string { return u.path }
+func (u *Upload) Name() string {
+	name, _ := u.fs.opts.Charset.Decode(u.path)
+	return name
+}
 
 // Offset returns where in the file the writing begins.
 func (u *Upload) Offset() int64 { return u.offset }
@@ -367,13 +378,13 @@ func (u *Upload) Begin() error {
 		return nil
 	}
 	u.trunc = false
-	return fail("store", u.path, u.file.Truncate(0))
+	return fail("store", u.Name(), u.file.Truncate(0))
 }
 
 // Commit ends an upload that is complete. If it fails, a hidden file is gone.
 func (u *Upload) Commit() error {
 	if u.done {
-		return fail("store", u.path, fs.ErrClosed)
+		return fail("store", u.Name(), fs.ErrClosed)
 	}
 	// The lock that keeps a hidden file from being swept up lasts as long as one
 	// of its descriptors does; closing one tells whether all was written.
@@ -384,7 +395,7 @@ func (u *Upload) Commit() error {
 	}
 	if err != nil {
 		u.Discard()
-		return fail("store", u.path, err)
+		return fail("store", u.Name(), err)
 	}
 	if u.temp == "" {
 		u.end()
@@ -395,7 +406,7 @@ func (u *Upload) Commit() error {
 		u.temp = ""
 	}
 	u.Discard()
-	return fail("store", u.path, err)
+	return fail("store", u.Name(), err)
 }
 
 // rename gives the hidden file its name.
@@ -437,7 +448,7 @@ func (u *Upload) Discard() error {
 		err = u.fs.do(u.withdraw)
 	}
 	u.end()
-	return fail("discard", u.path, err)
+	return fail("discard", u.Name(), err)
 }
 
 // withdraw removes the file made in place, unless the name is another's now.

@@ -2,7 +2,9 @@
 // as the user, and applies what the account is allowed.
 //
 // Paths are virtual: absolute, slash-separated, byte strings; "/" is the root
-// of the user. [Clean] makes one from what a client sent. Inside a root the
+// of the user. [Clean] makes one from what a client sent. They are UTF-8 where
+// Options.Charset says what names are on disk: each path is encoded as it comes
+// in, by lookup and create, and each name decoded as it goes out. Inside a root the
 // kernel resolves links as it would after chroot(2): an absolute link means
 // the root of the user, ".." never climbs above it.
 //
@@ -27,6 +29,7 @@ import (
 	"strings"
 	"sync"
 
+	"portreeve/server/charset"
 	"portreeve/userdb"
 )
 
@@ -53,6 +56,11 @@ type Options struct {
 	// AutoRename never overwrites: a file stored under a name that is taken
 	// becomes name.1, name.2 and so on, and a rename onto it is refused.
 	AutoRename bool
+
+	// Charset is how names are written on disk; nil is UTF-8, or rather as
+	// clients write them. A name that it does not hold cannot be made, and one
+	// that means nothing in it does not exist.
+	Charset *charset.Charset
 }
 
 // FS is the file system of one logged-in user. Its methods may be called from
@@ -90,6 +98,10 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 	}
 	f := &FS{perms: o.Perms, opts: o, files: o.FileUmask, dirs: o.DirUmask, refs: 1}
 	f.host, f.start = place(home, o.Caged)
+	var ok bool
+	if f.host, ok = o.Charset.Encode(f.host); !ok {
+		return nil, fmt.Errorf("open home %q: not a name in %s: %w", home, o.Charset.Name(), ErrNoHome)
+	}
 	var err error
 	if f.actor, f.who, err = actAs(o.As); err != nil {
 		return nil, fmt.Errorf("open home %q: %w", home, err)
@@ -112,7 +124,11 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 
 // begin enters the directory where the user starts; it runs as the user.
 func (f *FS) begin() error {
-	err := f.root.enter(f.start)
+	start, ok := f.opts.Charset.Encode(f.start)
+	if !ok {
+		return fs.ErrNotExist
+	}
+	err := f.root.enter(start)
 	if err != nil && f.host != "/" && errors.Is(err, fs.ErrNotExist) && f.start != "/" {
 		f.start = "/"
 		err = f.root.enter(f.start)
