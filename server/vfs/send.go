@@ -14,7 +14,7 @@ type Format func(b []byte, in *Info) []byte
 
 // Bounds of how a listing is made by several goroutines.
 const (
-	helpers  = 2   // besides the one that sends; the kernel's work divides, and file systems far away wait less
+	helpers  = 2   // lanes besides the one that sends: the kernel's work divides, and file systems far away wait less
 	pending  = 6   // runs that are being made or wait to be sent
 	sendRun  = 512 // entries of a sorted listing in one run
 	keptText = 256 << 10
@@ -57,17 +57,24 @@ func (l *Listing) Send(format func() Format, write func([]byte) error) (lines in
 	return len(l.dots()) + l.yielded, err
 }
 
-// A sender is the goroutine that reads names and sends what came of them.
+// A sender sends what its lanes make. The lanes take turns at reading names:
+// whose turn it is has the directory, and puts the run that it read in the queue;
+// then it looks up and formats it while others read. That is done by the same
+// goroutine since what the kernel has just read is in the cache of its processor.
 type sender struct {
 	l      *Listing
 	format func() Format
 	mine   Format
 	write  func([]byte) error
-	at     int // what of l.es was given out
 
-	work  chan *run // to the helpers, nil while there are none
-	queue []*run    // in the order in which they are sent
-	wg    sync.WaitGroup
+	turn  chan struct{} // holds a token while nobody has the directory
+	at    int           // what of l.es was taken; belongs to whose turn it is
+	ended bool          // nothing is left; the same
+
+	queue chan *run     // in the order in which they are sent, closed at the end
+	slots chan struct{} // as many as runs are in the queue or about to be
+	quit  chan struct{}
+	lanes sync.WaitGroup
 }
 
 // dots sends the directory itself and its parent.
@@ -82,28 +89,36 @@ func (s *sender) dots() error {
 	return s.write(text)
 }
 
-// all sends everything else. Small directories need no helpers.
+// all sends everything else. Small directories need no lanes.
 func (s *sender) all() error {
-	defer s.end()
-	for first := true; ; first = false {
-		if !first && s.work == nil && s.worthHelp() {
+	for first := true; s.queue == nil; first = false {
+		if !first && s.worthHelp() {
 			s.start()
+			break
 		}
-		s.fill()
-		if len(s.queue) == 0 {
+		r := s.next()
+		if r == nil {
 			return nil
 		}
-		r := s.queue[0]
-		s.queue = s.queue[1:]
-		s.wait(r)
-		again, err := s.send(r)
-		s.put(r)
-		if err != nil || !again {
+		s.l.compose(r, s.mine)
+		if more, err := s.send(r); err != nil || !more {
+			return err
+		}
+	}
+	defer s.end()
+	for {
+		r := s.first()
+		if r == nil {
+			return nil
+		}
+		<-s.slots
+		if more, err := s.send(r); err != nil || !more {
 			return err
 		}
 	}
 }
 
+// worthHelp reports whether more than a moment's work is left.
 func (s *sender) worthHelp() bool {
 	l := s.l
 	more := l.more || len(l.es.list)-s.at > sendRun
@@ -111,47 +126,94 @@ func (s *sender) worthHelp() bool {
 }
 
 func (s *sender) start() {
-	s.work = make(chan *run, pending)
+	s.turn, s.quit = make(chan struct{}, 1), make(chan struct{})
+	s.queue, s.slots = make(chan *run, pending), make(chan struct{}, pending)
+	s.turn <- struct{}{}
 	for range helpers {
-		s.wg.Go(func() {
+		s.lanes.Go(func() {
 			f := s.format()
-			for r := range s.work {
-				s.l.compose(r, f)
+			for {
+				select {
+				case s.slots <- struct{}{}:
+					if !s.one(f) {
+						return
+					}
+				case <-s.quit:
+					return
+				}
 			}
 		})
 	}
 }
 
-// end waits for the helpers, who use the open directory.
+// end waits for the lanes, who use the open directory.
 func (s *sender) end() {
-	if s.work == nil {
-		return
-	}
-	for len(s.work) > 0 {
-		select {
-		case <-s.work:
-		default:
-		}
-	}
-	close(s.work)
-	s.wg.Wait()
+	close(s.quit)
+	s.lanes.Wait()
 }
 
-// fill gives out as much as may be pending: one run if there are no helpers.
-func (s *sender) fill() {
-	most := 1
-	if s.work != nil {
-		most = pending
-	}
-	for len(s.queue) < most {
-		r := s.next()
-		if r == nil {
-			return
-		}
-		s.queue = append(s.queue, r)
-		if s.work != nil {
+// one makes a run, for which there is a slot, and reports whether there was one.
+func (s *sender) one(f Format) bool {
+	<-s.turn
+	var r *run
+	if !s.ended {
+		if r = s.take(); r != nil {
 			r.done = make(chan struct{}, 1)
-			s.work <- r
+			s.queue <- r
+		} else {
+			s.ended = true
+			close(s.queue)
+		}
+	}
+	s.turn <- struct{}{}
+	switch {
+	case r == nil:
+		return false
+	case r.fault != nil:
+		r.done <- struct{}{}
+		return false
+	}
+	s.l.compose(r, f)
+	return true
+}
+
+// take is next; a fault of ours becomes that of the goroutine that sends.
+func (s *sender) take() (r *run) {
+	defer func() {
+		if p := recover(); p != nil {
+			r, s.ended = &run{fault: fault(p)}, true
+		}
+	}()
+	return s.next()
+}
+
+// fault is what was recovered, and where it came from.
+func fault(p any) string { return fmt.Sprintf("%v\n%s", p, debug.Stack()) }
+
+// first returns the run that is to be sent, nil if that was all. While it is
+// not ready this goroutine is a lane, too.
+func (s *sender) first() *run {
+	var r *run
+	queue, done := s.queue, chan struct{}(nil)
+	slots := s.slots
+	for {
+		select {
+		case <-done: // before anything else
+			return r
+		default:
+		}
+		select {
+		case next, ok := <-queue:
+			if !ok {
+				return nil
+			}
+			r, queue, done = next, nil, next.done
+		case <-done:
+			return r
+		case slots <- struct{}{}:
+			if !s.one(s.mine) {
+				slots = nil
+			}
 		}
 	}
 }
@@ -199,27 +261,6 @@ func (s *sender) put(r *run) {
 	}
 }
 
-// wait returns when r is made. Meanwhile it makes some itself.
-func (s *sender) wait(r *run) {
-	if r.done == nil {
-		s.l.compose(r, s.mine)
-		return
-	}
-	for {
-		select {
-		case <-r.done: // before any work
-			return
-		default:
-		}
-		select {
-		case <-r.done:
-			return
-		case other := <-s.work:
-			s.l.compose(other, s.mine)
-		}
-	}
-}
-
 // send writes what came of r, and reports whether there may be more.
 func (s *sender) send(r *run) (more bool, err error) {
 	l := s.l
@@ -236,14 +277,16 @@ func (s *sender) send(r *run) (more bool, err error) {
 		return false, r.err
 	}
 	l.yielded += r.lines
-	return !l.truncated, s.write(r.text)
+	err = s.write(r.text)
+	s.put(r)
+	return !l.truncated, err
 }
 
 // compose looks up and formats the entries of r.
 func (l *Listing) compose(r *run, format Format) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.fault = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			r.fault = fault(p)
 		}
 		if r.done != nil {
 			r.done <- struct{}{}

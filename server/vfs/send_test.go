@@ -110,6 +110,41 @@ func TestSendEnds(t *testing.T) {
 	}
 }
 
+// A faultyRoot is one whose directories are a fault of ours to read, in the middle.
+type faultyRoot struct{ madeUpRoot }
+
+type faultyLister struct {
+	lister
+	reads *int
+}
+
+func (r *faultyRoot) list(path string, in *Info) (lister, error) {
+	l, err := r.madeUpRoot.list(path, in)
+	return faultyLister{l, new(int)}, err
+}
+
+func (l faultyLister) read(es *entries) (bool, error) {
+	if *l.reads++; *l.reads > 5 {
+		panic("fault of a lister")
+	}
+	return l.lister.read(es)
+}
+
+func TestSendTellsOfFaults(t *testing.T) {
+	f := &FS{refs: 1, perms: userdb.AllPerms, root: &faultyRoot{madeUpRoot{
+		lister: madeUpLister{n: 100_000, name: func(i int) string { return fmt.Sprint(i) }}}}}
+	l, err := f.List("/", ListOptions{Sort: Unsorted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if p := fmt.Sprint(recover()); !strings.Contains(p, "fault of a lister") {
+			t.Errorf("recovered %v", p)
+		}
+	}()
+	l.Send(formatName, func([]byte) error { return nil })
+}
+
 // TestSendSkipsWhatVanishes while it is being listed.
 func TestSendSkipsWhatVanishes(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
