@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -17,6 +16,7 @@ const (
 	causePrivate cause = iota
 	causeSilent
 	causeStranger
+	causeNoHeader
 	causeLate
 	causePortsTaken
 	causeCrowded
@@ -38,6 +38,8 @@ var causes = [numCauses]struct{ word, text, hint string }{
 		"let the ports of PassivePortRange through"},
 	causeStranger: {"stranger", "only other addresses than the client's arrived: it may have several, or send from server to server",
 		"AllowUserFXP lets other addresses in"},
+	causeNoHeader: {"no-proxy-header", "the proxy sent no PROXY header on the data connection",
+		"a proxy of ProxyFrom sends it on data ports too"},
 	causeLate: {"late", "the client asked for a passive port and did not use it in time",
 		"ConnectTimeout is that time"},
 	causePortsTaken: {"ports-taken", "every passive port is taken",
@@ -87,13 +89,14 @@ func dialFailed(err error) *noData {
 	return e
 }
 
-// nobodyCame tells why nobody, or only strangers, came to a passive port. Told is
-// the address that the client had in 227; EPSV tells none.
-func nobodyCame(told, client netip.Addr, strangers int) *noData {
+// nobodyCame tells why nobody, or only strangers, came to a passive port.
+func (p *passive) nobodyCame() *noData {
 	switch {
-	case strangers > 0:
+	case p.headless > 0:
+		return &noData{cause: causeNoHeader}
+	case p.strangers > 0:
 		return &noData{cause: causeStranger}
-	case told.IsValid() && isPrivate(told) && !isPrivate(client):
+	case p.told.IsValid() && isPrivate(p.told) && !isPrivate(p.client):
 		return &noData{cause: causePrivate}
 	}
 	return &noData{cause: causeSilent}

@@ -309,6 +309,9 @@ func (s *session) unheard(verb string) (reply, *command) {
 	case slices.Contains(notFTP, verb) || lookup(verb) != nil: // HTTP/1.1 behind a verb that we have
 		s.log.Warn("client speaks HTTP")
 		return say(421, "This is an FTP server"), nil
+	case verb == "PROXY":
+		s.log.Warn("client sends a PROXY header", "hint", "ProxyFrom names the proxies that may")
+		return say(421, "This is an FTP server"), nil
 	case slices.Contains(notHere, verb):
 		return s.withheld(verb, verb == "AUTH" || verb == "HOST" || verb == "ADAT"), nil
 	}

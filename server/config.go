@@ -30,6 +30,7 @@ type Config struct {
 	PassivePorts       config.PortRange
 	PassiveIP          string // address or name told to IPv4 clients in 227
 	LocalNetworks      []netip.Prefix
+	ProxyFrom          []netip.Prefix
 	NATMode            bool
 	ActiveMode         bool
 	UserFXP, AnonFXP   bool

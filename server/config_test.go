@@ -101,6 +101,7 @@ var ownDirectives = map[string]string{
 	"LocalNetworks":      "192.0.2.0/24",
 	"ActiveMode":         "no",
 	"MaxPassivePorts":    "100 10",
+	"ProxyFrom":          "192.0.2.0/24",
 	"ShutdownGrace":      "5m",
 	"LoginTimeout":       "2m",
 	"MaxLoginFailures":   "3",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -38,6 +39,14 @@ func (s *session) cmdPASV(ctx context.Context, _ string) (reply, error) {
 	return fixed(227, "Entering Passive Mode (%d,%d,%d,%d,%d,%d)", a[0], a[1], a[2], a[3], port>>8, port&0xff), nil
 }
 
+// bound is our own end of the control connection, where data connections have
+// theirs. Behind a proxy that is not what the client connected to.
+func (s *session) bound() netip.AddrPort {
+	at := s.conn.LocalAddr()
+	ap := addrPort(at)
+	return netip.AddrPortFrom(zoned(ap.Addr(), zoneOf(at)), ap.Port())
+}
+
 // listen opens a passive port at the address of the control connection; the
 // client is told another, perhaps.
 func (s *session) listen(told netip.Addr) (uint16, error) {
@@ -45,7 +54,7 @@ func (s *session) listen(told netip.Addr) (uint16, error) {
 		return 0, s.noPort(&noData{cause: causeCrowded})
 	}
 	give := func() { s.srv.passive.give(s.peer.Addr()) }
-	l, err := s.srv.network.listen(zoned(s.local.Addr(), zoneOf(s.conn.LocalAddr())), s.cfg.PassivePorts)
+	l, err := s.srv.network.listen(s.bound().Addr(), s.cfg.PassivePorts)
 	if err != nil {
 		give()
 		e := &noData{causeNoSocket, err}
@@ -56,6 +65,9 @@ func (s *session) listen(told netip.Addr) (uint16, error) {
 	}
 	p := newPassive(l, s.peer.Addr(), s.cfg.ConnectTimeout, give)
 	p.told, p.log = told, s.log
+	if len(s.cfg.ProxyFrom) > 0 {
+		p.ends = func(c net.Conn) (hop, error) { return s.srv.ends(c, s.cfg) }
+	}
 	p.anybody = s.fxp() // the other server comes from where it likes
 	s.data = p
 	return addrPort(l.Addr()).Port(), nil
@@ -202,8 +214,8 @@ func (s *session) connectTo(to netip.AddrPort, verb string) (reply, error) {
 		s.log.Info("data connection for FXP", "cmd", verb, "to", to)
 	}
 	// RFC 959, section 3.2: our side is the port before the control port's.
-	zone := zoneOf(s.conn.LocalAddr())
-	s.data = &active{s.srv.network, netip.AddrPortFrom(zoned(s.local.Addr(), zone), s.local.Port()-1),
-		netip.AddrPortFrom(zoned(to.Addr(), zone), to.Port())}
+	here := s.bound()
+	s.data = &active{s.srv.network, netip.AddrPortFrom(here.Addr(), here.Port()-1),
+		netip.AddrPortFrom(zoned(to.Addr(), zoneOf(s.conn.LocalAddr())), to.Port())}
 	return sayf(200, "%s command successful", verb), nil
 }

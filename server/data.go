@@ -94,8 +94,10 @@ type passive struct {
 	l         net.Listener
 	client    netip.Addr
 	anybody   bool
-	told      netip.Addr // what 227 said; not valid after EPSV
-	strangers int        // who were turned away
+	told      netip.Addr                  // what 227 said; not valid after EPSV
+	strangers int                         // who were turned away
+	headless  int                         // who came from a proxy and did not say for whom
+	ends      func(net.Conn) (hop, error) // who is behind a proxy; nil if there is none
 	log       *slog.Logger
 	lifetime  *time.Timer // closes a listener that nobody uses
 	shut      func()      // closes the listener, once
@@ -123,13 +125,14 @@ func (p *passive) close() {
 // by then is waited for elsewhere.
 const instant = 100 * time.Microsecond
 
+// A proxy's header may take its time, so ready does not look behind one.
 func (p *passive) ready() net.Conn {
 	l, ok := p.l.(*net.TCPListener)
-	if !ok || l.SetDeadline(time.Now().Add(instant)) != nil {
+	if !ok || p.ends != nil || l.SetDeadline(time.Now().Add(instant)) != nil {
 		return nil
 	}
 	c, err := l.Accept()
-	if err != nil || !p.awaits(c) {
+	if err != nil || !p.awaits(addrPort(c.RemoteAddr()).Addr()) {
 		if err == nil {
 			p.turnAway(c)
 		}
@@ -140,9 +143,24 @@ func (p *passive) ready() net.Conn {
 	return c
 }
 
-// awaits tells whether a connection is the one that is waited for.
-func (p *passive) awaits(c net.Conn) bool {
-	return p.anybody || addrPort(c.RemoteAddr()).Addr() == p.client
+// awaits tells whether a connection from there is the one that is waited for.
+func (p *passive) awaits(from netip.Addr) bool { return p.anybody || from == p.client }
+
+// serves tells whether a connection, perhaps through a proxy, is the one that is
+// waited for. A proxy that is slow to say so is not waited for after ctx.
+func (p *passive) serves(ctx context.Context, c net.Conn) bool {
+	if p.ends == nil {
+		return p.awaits(addrPort(c.RemoteAddr()).Addr())
+	}
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	h, err := p.ends(c)
+	if err != nil {
+		p.headless++
+		p.log.Debug("data connection from a proxy", "err", err)
+		return false
+	}
+	return p.awaits(h.from.Addr())
 }
 
 // turnAway closes a connection that is not the client's.
@@ -164,18 +182,18 @@ func (p *passive) open(ctx context.Context) (net.Conn, error) {
 		switch {
 		case err == nil:
 		case errors.Is(context.Cause(ctx), errNoData):
-			return nil, nobodyCame(p.told, p.client, p.strangers)
+			return nil, p.nobodyCame()
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		default:
 			return nil, &noData{causeOther, err}
 		}
-		if p.awaits(c) {
+		if p.serves(ctx, c) {
 			return c, nil
 		}
 		p.turnAway(c)
 	}
-	return nil, &noData{cause: causeStranger}
+	return nil, p.nobodyCame()
 }
 
 // An active opener connects to the client.

@@ -155,8 +155,13 @@ func (s *Server) handle(conn net.Conn) {
 	defer conn.Close()
 	inlineUrgent(conn)
 	cfg := s.config.Load()
-	peer, local := addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
 	now := time.Now()
+	ends, err := s.ends(conn, cfg)
+	if err != nil {
+		s.Log.Warn("refused", "addr", addrPort(conn.RemoteAddr()).Addr(), "err", err, "hint", "ProxyFrom has that address")
+		return
+	}
+	peer, local := ends.from, ends.to
 	c := &session{srv: s, cfg: cfg, local: local, peer: peer, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
 		born: now, heard: now, worked: now, ascii: true, facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -174,6 +179,9 @@ func (s *Server) handle(conn net.Conn) {
 	defer entry.Close()
 	c.entry, c.log = entry, s.Log.With("session", entry.ID(), "addr", peer.Addr())
 	c.log.Debug("connected", "port", peer.Port(), "local", local)
+	if via := addrPort(conn.RemoteAddr()); via != peer {
+		c.log.Debug("behind a proxy", "via", via)
+	}
 	s.enter(c, leave)
 	defer s.exit(c)
 	why := c.guarded(ctx)
