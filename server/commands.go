@@ -47,6 +47,13 @@ const (
 	opensData                  // moves data: 425 unless a data connection was prepared
 )
 
+// explained is the help in the client's language: what the argument looks like is
+// the same in all.
+func (c *command) explained() phrase {
+	syntax, what, _ := strings.Cut(c.help, "- ")
+	return phrase{format: "%s- %s", args: []any{syntax, phrase{format: what}}, verbatim: true}
+}
+
 // says is a line of FEAT that does not depend on the session.
 func says(line string) func(*session) string {
 	return func(*session) string { return line }
@@ -287,7 +294,7 @@ func (s *session) run(ctx context.Context, c *command, arg string) (reply, error
 		arg = strings.Trim(arg, " ")
 	}
 	if arg == "" && (c.arg == aWord || c.arg == aPath) {
-		return sayf(501, "%s needs an argument: %s", c.name, c.help), nil
+		return sayf(501, "%s needs an argument: %s", c.name, c.explained()), nil
 	}
 	return c.run(s, ctx, arg)
 }

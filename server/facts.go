@@ -213,7 +213,7 @@ func (s *session) cmdPRET(_ context.Context, arg string) (reply, error) {
 	case c == nil || c.need&opensData == 0:
 		return say(504, "That command moves no data"), nil
 	case path == "" && c.arg == aPath:
-		return sayf(501, "%s needs an argument: %s", c.name, c.help), nil
+		return sayf(501, "%s needs an argument: %s", c.name, c.explained()), nil
 	}
 	switch c.name {
 	case "RETR":

@@ -121,7 +121,7 @@ func (s *session) cmdHELP(ctx context.Context, arg string) (reply, error) {
 		return s.siteHELP(ctx, "")
 	}
 	if c := byName[arg]; c != nil && c.offered(s.cfg) {
-		return fixed(214, "%s %s", arg, c.help), nil
+		return reply{code: 214, text: phrase{format: "%s %s", args: []any{arg, c.explained()}, verbatim: true}}, nil
 	}
 	return say(501, "No such command"), nil
 }
@@ -170,13 +170,15 @@ func (s *session) status() reply {
 	r := reply{code: 211, text: phrasef("End"), lines: []phrase{
 		phrasef("Status of the server:"),
 		phrasef("connected from %s for %s, %s", s.peer.Addr(), time.Since(s.born).Round(time.Second), who),
-		phrasef("TYPE %s, STRU F, MODE S", kind),
+		verbatim("TYPE " + kind + ", STRU F, MODE S"),
 	}}
 	switch {
 	case i.State == registry.Listing:
 		r.lines = append(r.lines, phrasef("listing %s: %d bytes so far", i.Path, i.Moved))
+	case i.State == registry.Uploading:
+		r.lines = append(r.lines, phrasef("receiving %s: %d bytes so far, from %d", i.Path, i.Moved, i.Offset))
 	case i.State.Transfers():
-		r.lines = append(r.lines, phrasef("%s %s: %d bytes so far, from %d", i.State, i.Path, i.Moved, i.Offset))
+		r.lines = append(r.lines, phrasef("sending %s: %d bytes so far, from %d", i.Path, i.Moved, i.Offset))
 	case s.data != nil:
 		r.lines = append(r.lines, phrasef("a data connection is prepared"))
 	default:
