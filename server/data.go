@@ -34,13 +34,11 @@ type tcp struct{}
 // (RFC 2577, section 8, on port stealing), and so that the kernel need not
 // search a range that is nearly full.
 func (tcp) listen(addr netip.Addr, ports config.PortRange) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAlive: -1} // a transfer has its own time-out
-	lc.SetMultipathTCP(false)
 	size := ports.Size()
 	start := rand.IntN(size)
 	for i := range size {
 		port := ports.First + uint16((start+i)%size)
-		l, err := lc.Listen(context.Background(), "tcp", netip.AddrPortFrom(addr, port).String())
+		l, err := listenAt(addr, port)
 		if err == nil {
 			return l, nil
 		}
@@ -81,7 +79,7 @@ func reuseAddress(_, _ string, c syscall.RawConn) error {
 type opener interface {
 	// ready returns the connection if it is there already, and nil if open must
 	// wait for it. Most clients connect before they say what for.
-	ready() net.Conn
+	ready() *arrival
 	open(context.Context) (net.Conn, error)
 	// close gives up what was prepared. It may be called after open, and again.
 	close()
@@ -121,26 +119,23 @@ func (p *passive) close() {
 	p.shut()
 }
 
-// instant is how long ready looks: accepting takes no wait, and what has not come
-// by then is waited for elsewhere.
-const instant = 100 * time.Microsecond
-
 // A proxy's header may take its time, so ready does not look behind one.
-func (p *passive) ready() net.Conn {
-	l, ok := p.l.(*net.TCPListener)
-	if !ok || p.ends != nil || l.SetDeadline(time.Now().Add(instant)) != nil {
-		return nil
-	}
-	c, err := l.Accept()
-	if err != nil || !p.awaits(addrPort(c.RemoteAddr()).Addr()) {
-		if err == nil {
-			p.turnAway(c)
+func (p *passive) ready() *arrival {
+	l, ok := p.l.(*port)
+	ok = ok && p.ends == nil
+	for ok && p.strangers < maxStrangers {
+		a := l.take()
+		if a == nil {
+			return nil
 		}
-		l.SetDeadline(time.Time{})
-		return nil
+		if p.awaits(a.from) {
+			p.close()
+			return a
+		}
+		a.close()
+		p.turnedAway(a.from)
 	}
-	p.close()
-	return c
+	return nil
 }
 
 // awaits tells whether a connection from there is the one that is waited for.
@@ -163,11 +158,10 @@ func (p *passive) serves(ctx context.Context, c net.Conn) bool {
 	return p.awaits(h.from.Addr())
 }
 
-// turnAway closes a connection that is not the client's.
-func (p *passive) turnAway(c net.Conn) {
-	c.Close()
+// turnedAway counts a connection that was not the client's, and was closed.
+func (p *passive) turnedAway(from netip.Addr) {
 	p.strangers++
-	p.log.Warn("data connection from a stranger", "from", addrPort(c.RemoteAddr()).Addr(), "port", addrPort(p.l.Addr()).Port())
+	p.log.Warn("data connection from a stranger", "from", from, "port", addrPort(p.l.Addr()).Port())
 }
 
 func (p *passive) open(ctx context.Context) (net.Conn, error) {
@@ -191,7 +185,8 @@ func (p *passive) open(ctx context.Context) (net.Conn, error) {
 		if p.serves(ctx, c) {
 			return c, nil
 		}
-		p.turnAway(c)
+		c.Close()
+		p.turnedAway(addrPort(c.RemoteAddr()).Addr())
 	}
 	return nil, p.nobodyCame()
 }
@@ -203,7 +198,7 @@ type active struct {
 }
 
 func (a *active) close()          {}
-func (a *active) ready() net.Conn { return nil }
+func (a *active) ready() *arrival { return nil }
 
 func (a *active) open(ctx context.Context) (net.Conn, error) {
 	c, err := a.net.dial(ctx, a.local, a.remote)

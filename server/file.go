@@ -59,6 +59,15 @@ func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 		defer file.Close()
 		return say(226, "Transfer complete"), send(f)
 	}
+	if !s.ascii && n <= smallest {
+		t.small = func(f *flow) (reply, bool, error) {
+			if !f.sendSmall(file, n) {
+				return reply{}, false, nil
+			}
+			file.Close()
+			return say(226, "Transfer complete"), true, nil
+		}
+	}
 	return s.begin(ctx, t)
 }
 
@@ -125,15 +134,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		receive = (*flow).receiveASCII
 	}
 	control, strict := s.conn, !s.cfg.KeepUnconfirmed
-	t.work = func(f *flow) (reply, error) {
-		defer func() { _ = up.Discard() }() // does nothing after Commit
-		if err := up.Begin(); err != nil {
-			return reply{}, err
-		}
-		f.room, f.excess = room, excess
-		if err := receive(f, up.File()); err != nil {
-			return reply{}, err
-		}
+	end := func(f *flow) (reply, error) {
 		if err := f.atEnd(control, strict || up.Replaces()); err != nil {
 			return reply{}, err
 		}
@@ -145,6 +146,33 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 			return sayf(226, "Transfer complete, stored as %s", up.Name()), nil
 		}
 		return say(226, "Transfer complete"), nil
+	}
+	t.work = func(f *flow) (reply, error) {
+		defer func() { _ = up.Discard() }() // does nothing after Commit
+		if err := up.Begin(); err != nil {
+			return reply{}, err
+		}
+		f.room, f.excess = room-f.bytes, excess
+		if err := receive(f, up.File()); err != nil {
+			return reply{}, err
+		}
+		return end(f)
+	}
+	if !s.ascii {
+		t.small = func(f *flow) (r reply, over bool, err error) {
+			if err = up.Begin(); err == nil {
+				f.room = room
+				over, err = f.receiveSmall(up.File())
+			}
+			if !over && err == nil {
+				return reply{}, false, nil
+			}
+			defer func() { _ = up.Discard() }()
+			if err == nil {
+				r, err = end(f)
+			}
+			return r, true, err
+		}
 	}
 	return s.begin(ctx, t)
 }

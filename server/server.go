@@ -39,6 +39,7 @@ type Server struct {
 	outside  outside       // what ForcePassiveIP names
 	draining chan struct{} // closed when the server stops
 	threads  chan struct{} // held by downloads that hold a thread
+	buffers  sync.Pool     // of *[smallest]byte
 
 	// mu guards the fields that follow.
 	mu        sync.Mutex
@@ -55,6 +56,7 @@ var ErrClosed = errors.New("server closed")
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
 	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{},
 		draining: make(chan struct{}), threads: make(chan struct{}, threads), listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]context.CancelCauseFunc)}
+	s.buffers.New = func() any { return new([smallest]byte) }
 	s.Configure(cfg)
 	return s
 }

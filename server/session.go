@@ -209,9 +209,9 @@ func (s *session) attend(ctx context.Context) (end error) {
 		select {
 		case <-opened:
 			opened = nil
-			s.announce()
+			s.announce(t)
 		case <-late.C:
-			s.announce()
+			s.announce(t)
 		case r := <-t.done:
 			s.finish(r)
 			return cmp.Or(end, s.hush(lines))
@@ -410,15 +410,19 @@ func (s *session) leave(why error) error {
 	return why
 }
 
-// reply writes a reply, whole. A client that does not read for a minute is
+// reply writes replies, whole. A client that does not read for a minute is
 // gone: the next read or the loop's end will tell.
-func (s *session) reply(r reply) {
-	if s.cfg.VerboseLog > 1 {
-		s.log.Info("reply", "code", r.code, "text", r.text)
-	} else {
-		s.log.Debug("reply", "code", r.code, "text", r.text)
+func (s *session) reply(replies ...reply) {
+	out := make([]byte, 0, 256)
+	for _, r := range replies {
+		if s.cfg.VerboseLog > 1 {
+			s.log.Info("reply", "code", r.code, "text", r.text)
+		} else {
+			s.log.Debug("reply", "code", r.code, "text", r.text)
+		}
+		out = r.encode(out, s.inWords, s.charset)
 	}
-	s.write(r.encode(make([]byte, 0, 128), s.inWords, s.charset))
+	s.write(out)
 }
 
 func (s *session) write(b []byte) {
@@ -476,6 +480,13 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 		return say(425, "Use PASV, EPSV, PORT or EPRT first"), nil
 	}
 	s.data = nil
+	_, t.calls = o.(*active)
+	if a := o.ready(); a != nil {
+		if t.small != nil && t.rate == 0 && s.atOnce(ctx, t, a) {
+			return reply{}, nil
+		}
+		t.conn, _ = a.conn() // which it is for want of descriptors or memory only, and then open says so
+	}
 	limited, stop := context.WithTimeoutCause(ctx, s.cfg.MaxTransferTime, errTooLong)
 	work, cancel := context.WithCancelCause(limited)
 	t.cancel = func(why error) { cancel(why); stop() }
@@ -483,19 +494,18 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 	s.xfer = t
 	s.entry.Begin(registry.Transfer{State: t.kind, Path: t.path, Offset: t.offset, Size: t.size,
 		Abort: func() { t.cancel(errEnded) }})
-	_, t.calls = o.(*active)
-	if t.conn = o.ready(); t.conn != nil {
-		s.announce()
+	if t.conn != nil {
+		s.announce(t)
 	}
 	go t.move(work, o, s)
 	return reply{}, nil
 }
 
 // announce says 150, once.
-func (s *session) announce() {
-	if !s.xfer.said {
-		s.xfer.said = true
-		s.reply(s.xfer.accept)
+func (s *session) announce(t *transfer) {
+	if !t.said {
+		t.said = true
+		s.reply(t.accept)
 	}
 }
 
@@ -514,12 +524,14 @@ func (s *session) finish(r result) {
 	s.entry.End(r.err)
 	select {
 	case <-t.opened:
-		if !t.said {
-			s.reply(t.accept)
-			t.said = true
-		}
+		s.announce(t)
 	default:
 	}
+	s.settle(t, r)
+}
+
+// settle tells of a transfer's end, the log and the client.
+func (s *session) settle(t *transfer, r result, before ...reply) {
 	s.report(t, r)
 	answer := r.reply
 	switch {
@@ -530,7 +542,7 @@ func (s *session) finish(r result) {
 	case t.kind != registry.Listing:
 		answer = timed(answer, r.bytes, r.took)
 	}
-	s.reply(answer)
+	s.reply(append(before, answer)...)
 	s.heard = time.Now()
 	s.worked = s.heard
 }

@@ -29,6 +29,11 @@ type transfer struct {
 	work   func(*flow) (reply, error)
 	undo   func() // gives up what was prepared, if the data connection never came
 
+	// small does the work at once, if it can, or nothing but the beginning of it;
+	// nil if that is not to be tried.
+	small func(*flow) (r reply, over bool, err error)
+	moved int64 // by small
+
 	conn   net.Conn // the data connection, if it was there at once
 	calls  bool     // it is we who connect
 	cancel context.CancelCauseFunc
@@ -50,6 +55,8 @@ type result struct {
 type flow struct {
 	ctx      context.Context
 	conn     net.Conn
+	here     *arrival // instead of conn, where a small file is moved at once
+	buf      []byte   // for that
 	entry    *registry.Entry
 	throttle throttle
 	stall    time.Duration
@@ -96,7 +103,9 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 	}()
 
 	start := time.Now()
-	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout, threads: s.srv.threads, begun: start, lively: start}
+	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout, threads: s.srv.threads,
+		bytes: t.moved, begun: start, lively: start}
+	f.entry.Moved(int(t.moved))
 	r.reply, r.err = t.work(f)
 	r.bytes, r.took, r.orphaned = f.bytes, time.Since(start), f.orphaned
 	if r.err == nil && t.kind != registry.Uploading {
@@ -238,14 +247,15 @@ func waiting(lines []byte, verb string) bool {
 	return false
 }
 
-// sendFile sends size bytes of file from where it stands. Both keep their
+// sendFile sends the rest of size bytes of file from where it stands. Both keep their
 // concrete types down to the copy, so that the kernel does it (sendfile).
 func (f *flow) sendFile(file *os.File, size int64) error {
+	sent := f.bytes
 	from, err := file.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return err
 	}
-	for sent := int64(0); sent < size; {
+	for from -= sent; sent < size; {
 		if err := f.arm(); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,9 @@ func contestants(b *testing.B, home string) []*contestant {
 		{contestant{name: "proftpd", user: "alice", forks: true, mlsd: true, tls: true}, filepath.Join(root, "usr/sbin/proftpd"), proFTPD},
 		{contestant{name: "pyftpdlib", user: "alice", mlsd: true, tls: true}, "/usr/bin/python3", pyftpdlib},
 	} {
+		if ok, err := regexp.MatchString(os.Getenv("PORTREEVE_BENCH_SERVERS"), p.name); err != nil || !ok {
+			continue
+		}
 		if _, err := os.Stat(p.program); err != nil {
 			b.Logf("%s is missing: %v", p.name, err)
 			continue

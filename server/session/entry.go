@@ -181,6 +181,20 @@ func (e *Entry) End(err error) {
 	e.since = time.Now()
 }
 
+// Brief counts a transfer that was over before anybody could look at it.
+func (e *Entry) Brief(kind State, n int64, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s := e.sums(kind); s != nil {
+		s.begun++
+		s.bytes += n
+		if err == nil {
+			s.whole++
+		}
+	}
+	e.since = time.Now()
+}
+
 // sums returns where a kind of transfer is added up, nil for a listing.
 func (e *Entry) sums(kind State) *sums {
 	switch kind {

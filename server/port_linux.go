@@ -1,0 +1,200 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A port is a passive port that the runtime's poller does not know until somebody
+// has to wait at it. Most clients connect before they say what for, and then to
+// accept takes one system call, and a small file two more.
+type port struct {
+	mu      sync.Mutex   // guards the fields that follow
+	fd      int          // -1 once it is closed, or waited at
+	waiting net.Listener // who waits, does so through the runtime
+	at      netip.AddrPort
+}
+
+// backlog is how many connections may wait to be accepted; strangers may be first.
+const backlog = maxStrangers
+
+// listenAt opens a port. That it was in use a moment ago is no hindrance: the
+// server closes first after a download, and its side then stays in TIME_WAIT.
+func listenAt(addr netip.Addr, number uint16) (net.Listener, error) {
+	at := netip.AddrPortFrom(addr.Unmap(), number)
+	family, name := unix.AF_INET, socketAddress(at)
+	if at.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
+	if err == nil {
+		err = os.NewSyscallError("bind", unix.Bind(fd, name))
+	}
+	if err == nil {
+		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &port{fd: fd, at: at}, nil
+}
+
+func socketAddress(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: zoneID(a.Addr().Zone())}
+}
+
+// zoneID is the number of an interface, by its name or as it is.
+func zoneID(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if i, err := net.InterfaceByName(zone); err == nil {
+		return uint32(i.Index)
+	}
+	n, _ := strconv.ParseUint(zone, 10, 32) // 0 is no interface, and binding says so
+	return uint32(n)
+}
+
+func (p *port) Addr() net.Addr { return net.TCPAddrFromAddrPort(p.at) }
+
+func (p *port) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.waiting != nil:
+		return p.waiting.Close()
+	case p.fd < 0:
+		return net.ErrClosed
+	}
+	fd := p.fd
+	p.fd = -1
+	return unix.Close(fd)
+}
+
+// Accept waits for a connection.
+func (p *port) Accept() (net.Conn, error) {
+	l, err := p.listener()
+	if err != nil {
+		return nil, err
+	}
+	return l.Accept()
+}
+
+// listener hands the port over to the runtime.
+func (p *port) listener() (net.Listener, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting != nil {
+		return p.waiting, nil
+	}
+	if p.fd < 0 {
+		return nil, net.ErrClosed
+	}
+	f := os.NewFile(uintptr(p.fd), "passive port")
+	p.fd = -1
+	defer f.Close() // the listener has a duplicate
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	p.waiting = l
+	return l, nil
+}
+
+// take accepts a connection that is there, and returns nil if there is none.
+func (p *port) take() *arrival {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.fd >= 0 {
+		fd, from, err := unix.Accept4(p.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.ECONNABORTED) {
+			continue
+		}
+		if err != nil {
+			return nil
+		}
+		a := &arrival{fd: fd}
+		switch from := from.(type) {
+		case *unix.SockaddrInet4:
+			a.from = netip.AddrFrom4(from.Addr)
+		case *unix.SockaddrInet6:
+			a.from = netip.AddrFrom16(from.Addr).Unmap()
+		}
+		return a
+	}
+	return nil
+}
+
+// An arrival is a data connection that the runtime's poller does not know. One
+// goroutine has it, which closes it or makes it a net.Conn.
+type arrival struct {
+	fd   int
+	from netip.Addr
+}
+
+func (a *arrival) close() { unix.Close(a.fd) }
+
+// conn hands the connection over to the runtime.
+func (a *arrival) conn() (net.Conn, error) {
+	f := os.NewFile(uintptr(a.fd), "data connection")
+	defer f.Close() // the connection has a duplicate
+	return net.FileConn(f)
+}
+
+// send writes as much as goes without waiting. Why no more goes is found out by
+// who sends the rest.
+func (a *arrival) send(p []byte) (sent int) {
+	for sent < len(p) {
+		n, err := unix.Write(a.fd, p[sent:])
+		sent += max(n, 0)
+		if err != nil && err != unix.EINTR {
+			break
+		}
+	}
+	return sent
+}
+
+// receive reads until p is full, the client has ended, or nothing has come for
+// so long. The same goes for what is wrong with the connection.
+func (a *arrival) receive(p []byte, wait time.Duration) (n int, ended bool) {
+	for n < len(p) {
+		got, err := unix.Read(a.fd, p[n:])
+		switch {
+		case got > 0:
+			n += got
+		case err == nil:
+			return n, true
+		case err == unix.EAGAIN:
+			limit := unix.NsecToTimespec(int64(wait))
+			if ready, _ := unix.Ppoll([]unix.PollFd{{Fd: int32(a.fd), Events: unix.POLLIN}}, &limit, nil); ready == 0 {
+				return n, false
+			}
+		case err != unix.EINTR:
+			return n, false
+		}
+	}
+	return n, false
+}
+
+// clean tells whether nothing has come that was not read: to close would then not
+// reset the connection.
+func (a *arrival) clean() bool {
+	var one [1]byte
+	n, _, err := unix.Recvfrom(a.fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == unix.EAGAIN || err == nil && n == 0
+}
