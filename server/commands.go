@@ -89,7 +89,7 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<path> - delete a file"},
 		{name: "EPRT", arg: aWord, on: activeMode, feat: says("EPRT"), rfc: "2428 2", run: (*session).cmdEPRT,
 			help: "|<family>|<address>|<port>| - have the server connect for data"},
-		{name: "EPSV", arg: maybeWord, on: passiveMode, feat: says("EPSV"), rfc: "2428 3", run: (*session).cmdEPSV,
+		{name: "EPSV", arg: maybeWord, on: passiveMode, feat: (*session).featEPSV, rfc: "2428 3", run: (*session).cmdEPSV,
 			help: "[1|2|ALL] - connect to the server for data"},
 		{name: "FEAT", arg: noArg, need: preAuth, rfc: "2389 3", run: (*session).cmdFEAT,
 			help: "- list extensions"},

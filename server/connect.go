@@ -80,6 +80,9 @@ func (s *session) noPort(e *noData) error {
 
 // cmdEPSV opens a port whatever the family (RFC 2428, section 3).
 func (s *session) cmdEPSV(_ context.Context, arg string) (reply, error) {
+	if s.featEPSV() == "" {
+		return say(500, "Use PASV"), nil
+	}
 	family := familyOf(s.local.Addr())
 	switch strings.ToUpper(arg) {
 	case "ALL":
@@ -99,6 +102,15 @@ func (s *session) cmdEPSV(_ context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	return fixed(229, "Entering Extended Passive Mode (|||%d|)", port), nil
+}
+
+// featEPSV is the line of FEAT. Some old clients, and the boxes before them, say
+// EPSV to IPv4 servers and do not understand the answer.
+func (s *session) featEPSV() string {
+	if s.cfg.BrokenClients && s.local.Addr().Is4() {
+		return ""
+	}
+	return "EPSV"
 }
 
 // familyOf returns the number that RFC 2428 gives to the address's family.

@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -82,9 +81,14 @@ type ls struct {
 	stop   func() bool // whether to give up; nil is never
 	buf    []byte
 	now    time.Time
+	most   int // entries
 	count  int
 	cut    bool // there would have been more
 	mixed  bool // there was too much to be sorted
+
+	search  bool         // what is found may be little for the work, which has an end therefore
+	sending atomic.Int64 // nanoseconds spent on sending, which are not work
+	overdue atomic.Bool
 
 	charset   *charset.Charset // the client's; nil is UTF-8
 	spoken    bool             // lines become those of a reply, which is encoded itself
@@ -103,7 +107,7 @@ func (s *session) newLS(arg string) (*ls, string) {
 		return err == nil
 	})
 	opt.follow = opt.follow || s.cfg.BrokenClients
-	return &ls{s: s, opt: opt, asked: path, now: time.Now(), format: (*ls).long, charset: s.charset}, path
+	return &ls{s: s, opt: opt, asked: path, now: time.Now(), most: s.cfg.ListEntries, format: (*ls).long, charset: s.charset}, path
 }
 
 func (s *session) cmdLIST(ctx context.Context, arg string) (reply, error) {
@@ -116,7 +120,7 @@ func (s *session) cmdLIST(ctx context.Context, arg string) (reply, error) {
 
 func (s *session) cmdNLST(ctx context.Context, arg string) (reply, error) {
 	l, path := s.newLS(arg)
-	l.nlst = true
+	l.nlst, l.opt.recurse = true, false // its lines are names to fetch, and a heading is none
 	if l.names() {
 		l.format = (*ls).name
 	}
@@ -145,7 +149,12 @@ func (s *session) transferList(ctx context.Context, verb, path string, l *ls, w 
 			*buf = l.buf[:0]
 			listBuffers.Put(buf)
 		}()
-		l.buf, l.write = *buf, f.write
+		l.buf, l.write = *buf, func(b []byte) error {
+			begun := time.Now()
+			err := f.write(b)
+			l.sending.Add(int64(time.Since(begun)))
+			return err
+		}
 		l.stop = func() bool { return f.ctx.Err() != nil }
 		err := w.run()
 		if err == nil {
@@ -161,7 +170,7 @@ func (s *session) transferList(ctx context.Context, verb, path string, l *ls, w 
 
 func (l *ls) end() reply {
 	switch {
-	case l.cut:
+	case l.cut || l.overdue.Load():
 		return sayf(226, "Listing truncated to %d entries", l.count)
 	case l.illegible.Load() > 0:
 		return sayf(226, "%d matches total, and %d with names that cannot be written here", l.count, l.illegible.Load())
@@ -221,6 +230,7 @@ func inDirectory(asked string) string {
 
 // content opens a directory now, so that a refusal comes before 150.
 func (l *ls) content(path, pattern string) (walk, error) {
+	l.search = l.search || pattern != "" || l.opt.recurse
 	list, err := l.s.fs.List(path, l.listOptions(pattern))
 	if err != nil {
 		return walk{}, err
@@ -241,9 +251,20 @@ func (l *ls) listOptions(pattern string) vfs.ListOptions {
 		Hidden:    hidden, Dots: l.opt.all && pattern == "",
 		Follow: l.opt.follow, Targets: !l.names(),
 		Match: pattern, Sort: l.opt.sort, Reverse: l.opt.reverse,
-		Limit: max(l.s.cfg.ListEntries-l.count, 1),
-		Stop:  func() bool { return l.stop != nil && l.stop() },
+		Limit: max(l.most-l.count, 1),
+		Stop:  l.stopped,
 	}
+}
+
+// maxSearch is how long patterns and LIST -R may search, and STAT may take.
+const maxSearch = 17 * time.Second
+
+// stopped tells whether to give up. The goroutines of a listing ask it.
+func (l *ls) stopped() bool {
+	if l.search && time.Since(l.now)-time.Duration(l.sending.Load()) > maxSearch {
+		l.overdue.Store(true)
+	}
+	return l.overdue.Load() || l.stop != nil && l.stop()
 }
 
 // entries writes the lines of one directory. If each is there it is told of every
@@ -292,8 +313,8 @@ func (l *ls) tree(list *vfs.Listing, path, shown string, depth int) error {
 		return err
 	}
 	for _, name := range below {
-		if depth >= l.s.cfg.ListDepth || l.count >= l.s.cfg.ListEntries {
-			l.cut = l.cut || l.count >= l.s.cfg.ListEntries
+		if depth >= l.s.cfg.ListDepth || l.count >= l.most || l.stopped() {
+			l.cut = true
 			return nil
 		}
 		sub, err := l.s.fs.List(vfs.Clean(path, name), l.listOptions(""))
@@ -337,27 +358,32 @@ func (l *ls) flush() error {
 	return err
 }
 
-// errStatFull ends a listing on the control connection.
-var errStatFull = errors.New("listing is too long for one reply")
-
 // cmdSTAT tells the state of things, or lists on the control connection.
-func (s *session) cmdSTAT(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdSTAT(ctx context.Context, arg string) (reply, error) {
 	if arg == "" {
 		return s.status(), nil
 	}
 	l, path := s.newLS(arg)
-	l.format, l.spoken = (*ls).long, true
+	l.format, l.spoken, l.search = (*ls).long, true, true
+	l.most = min(l.most, maxStat)
+	l.stop = func() bool { return ctx.Err() != nil }
 	return s.statPath(l, path)
 }
 
 // maxStat bounds a listing on the control connection, which is one reply.
 const maxStat = 2000
 
+// statPath answers with 212 for what a directory holds and 213 for one thing
+// (RFC 959, section 4.2). No line can be taken for the end: each begins with a
+// blank.
 func (s *session) statPath(l *ls, path string) (reply, error) {
 	info, err := s.fs.Stat(s.path(path))
-	code := 213
-	if err == nil && info.IsDir() && !l.opt.self {
-		code = 212
+	if err != nil {
+		info, err = s.fs.Lstat(s.path(path))
+	}
+	code := 212
+	if err == nil && (!info.IsDir() || l.opt.self) {
+		code = 213
 	}
 	w, err := l.open(s.path(path))
 	if err != nil {
@@ -366,21 +392,17 @@ func (s *session) statPath(l *ls, path string) (reply, error) {
 	r := reply{code: code, text: phrasef("End"), lines: []phrase{phrasef("Status of %s:", path)}}
 	l.write = func(b []byte) error {
 		for line := range strings.SplitSeq(strings.TrimSuffix(string(b), "\r\n"), "\r\n") {
-			if len(r.lines) > maxStat {
-				return errStatFull
-			}
 			r.lines = append(r.lines, verbatim(line))
 		}
 		return nil
 	}
-	err = w.run()
-	if err == nil {
+	if err = w.run(); err == nil {
 		err = l.flush()
 	}
-	if err != nil && !errors.Is(err, errStatFull) {
-		return reply{}, err
+	if l.cut || l.overdue.Load() {
+		r.text = phrasef("Listing truncated to %d entries", l.count)
 	}
-	return r, nil
+	return r, err
 }
 
 // splitPath parts a virtual path into its directory and its last component.
