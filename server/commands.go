@@ -81,6 +81,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "- go to the directory above"},
 		{name: "CLNT", arg: aWord, need: preAuth, feat: says("CLNT"), rfc: "none", run: (*session).cmdCLNT,
 			help: "<name> - say what client this is"},
+		{name: "COMB", arg: aPath, need: creates, on: copies, feat: says("COMB"), rfc: "none", run: (*session).cmdCOMB,
+			help: "<path> <part> <part>... - join files into one"},
 		{name: "CSID", arg: aWord, need: preAuth, feat: says("CSID"), rfc: "draft-peterson-streamlined-ftp-command-extensions", run: (*session).cmdCSID,
 			help: "<name=value;> - say what client this is"},
 		{name: "CWD", also: []string{"XCWD"}, arg: maybePath, need: quiet, feat: says("TVFS"), rfc: "959 4.1.1", run: (*session).cmdCWD,
@@ -93,6 +95,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "[1|2|ALL] - connect to the server for data"},
 		{name: "FEAT", arg: noArg, need: preAuth, rfc: "2389 3", run: (*session).cmdFEAT,
 			help: "- list extensions"},
+		{name: "HASH", arg: aPath, feat: (*session).featHASH, rfc: "draft-bryan-ftpext-hash 3", run: (*session).cmdHASH,
+			help: "<path> - tell the checksum of a file, or of the range that RANG chose"},
 		{name: "HELP", arg: maybeWord, need: preAuth, rfc: "959 4.1.3", run: (*session).cmdHELP,
 			help: "[<command>] - list commands, or explain one"},
 		{name: "LANG", arg: maybeWord, need: preAuth | quiet, feat: (*session).featLANG, rfc: "2640 4", run: (*session).cmdLANG,
@@ -151,6 +155,12 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "[<name>] - list other names of directories, or explain one"},
 		{name: "SITE CHMOD", also: []string{"CHMOD"}, arg: aPath, rfc: "none", run: (*session).siteCHMOD,
 			help: "<mode> <path> - set permissions"},
+		{name: "SITE COPY", arg: aPath, need: creates, on: copies, feat: says("SITE COPY"), rfc: "none", run: (*session).siteCOPY,
+			help: "<path> <path> - copy a file"},
+		{name: "SITE CPFR", arg: aPath, on: copies, rfc: "none", run: (*session).siteCPFR,
+			help: "<path> - choose what to copy"},
+		{name: "SITE CPTO", arg: aPath, need: creates, on: copies, rfc: "none", run: (*session).siteCPTO,
+			help: "<path> - copy to this"},
 		{name: "SITE HELP", arg: maybeWord, rfc: "1123 4.1.2.8", run: (*session).siteHELP,
 			help: "- list SITE commands"},
 		{name: "SITE IDLE", arg: maybeWord, rfc: "none", run: (*session).siteIDLE,
@@ -185,6 +195,18 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "A|I|L 8 - choose text or binary"},
 		{name: "USER", arg: aPath, need: preAuth, rfc: "959 4.1.1", run: (*session).cmdUSER,
 			help: "<name> - say who logs in"},
+		{name: "XCRC", arg: aPath, feat: says("XCRC"), rfc: "none", run: xhash("XCRC", "CRC32"),
+			help: "<path> [<first> <end>] - tell the CRC32 checksum of a file"},
+		{name: "XMD5", arg: aPath, feat: says("XMD5"), rfc: "none", run: xhash("XMD5", "MD5"),
+			help: "<path> [<first> <end>] - tell the MD5 checksum of a file"},
+		{name: "XSHA", arg: aPath, feat: says("XSHA"), rfc: "none", run: xhash("XSHA", "SHA-1"),
+			help: "<path> [<first> <end>] - tell the SHA-1 checksum of a file"},
+		{name: "XSHA1", arg: aPath, feat: says("XSHA1"), rfc: "none", run: xhash("XSHA1", "SHA-1"),
+			help: "<path> [<first> <end>] - tell the SHA-1 checksum of a file"},
+		{name: "XSHA256", arg: aPath, feat: says("XSHA256"), rfc: "none", run: xhash("XSHA256", "SHA-256"),
+			help: "<path> [<first> <end>] - tell the SHA-256 checksum of a file"},
+		{name: "XSHA512", arg: aPath, feat: says("XSHA512"), rfc: "none", run: xhash("XSHA512", "SHA-512"),
+			help: "<path> [<first> <end>] - tell the SHA-512 checksum of a file"},
 	}
 	byName = make(map[string]*command)
 	for i := range commands {
@@ -201,14 +223,12 @@ var notHere = []string{
 	"ADAT",
 	"AUTH",
 	"CCC",
-	"COMB",
 	"CONF",
 	"CPSV",
 	"DSIZ",
 	"ENC",
 	"ESTA",
 	"ESTP",
-	"HASH",
 	"HOST",
 	"LPRT",
 	"LPSV",
@@ -224,12 +244,6 @@ var notHere = []string{
 	"SPSV",
 	"SSCN",
 	"THMB",
-	"XCRC",
-	"XMD5",
-	"XSHA",
-	"XSHA1",
-	"XSHA256",
-	"XSHA512",
 }
 
 // notFTP are the verbs of a browser that was led here; whoever says one is
@@ -240,6 +254,7 @@ var notFTP = []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "P
 // in neither FEAT nor HELP, and answered 502.
 func (c *command) offered(cfg *Config) bool { return c.on == nil || c.on(cfg) }
 
+func copies(cfg *Config) bool     { return cfg.ServerCopy }
 func hasAliases(cfg *Config) bool { return len(cfg.DirAliases) > 0 }
 
 // lookup returns the row of a verb in any case, nil if there is none.

@@ -56,6 +56,8 @@ type Config struct {
 	ConnectTimeout              time.Duration
 	StallTimeout                time.Duration
 	MaxTransferTime             time.Duration
+	MaxJobs                     JobLimit
+	MaxHashSize                 int64
 	ListEntries, ListDepth      int
 	UserBandwidth               Bandwidth
 	UserRatio                   Ratio
@@ -81,6 +83,7 @@ type Config struct {
 	KeepUnconfirmed       bool
 	MaxFileSize           int64
 	MDTMWrite             bool
+	ServerCopy            bool
 	Symlinks              bool
 	DirAliases            []Alias
 	KeepAllFiles          bool
@@ -177,6 +180,8 @@ func DefaultConfig() Config {
 		ConnectTimeout:   time.Minute,
 		StallTimeout:     5 * time.Minute,
 		MaxTransferTime:  24 * time.Hour,
+		MaxJobs:          JobLimit{4, 2},
+		MaxHashSize:      16 << 30,
 		ListEntries:      1_000_000,
 		ListDepth:        5,
 

@@ -132,6 +132,14 @@ var Directives = config.Table[Config]{
 		Bind: func(c *Config) config.Value {
 			return config.Span(&c.MaxTransferTime, time.Second, time.Second, 1000*time.Hour)
 		}},
+	{Name: "MaxJobs", Group: groupLimits,
+		Help: "Most checksums and copies at a time, in all and of one account. They read whole files and send nothing: HASH, XCRC and its like, SITE COPY, COMB. What is beyond is answered 450.",
+		Bind: func(c *Config) config.Value {
+			return config.Counts(&c.MaxJobs.All, &c.MaxJobs.User, "all user", " ", 1)
+		}},
+	{Name: "MaxHashSize", Group: groupLimits,
+		Help: "How much of a file one checksum may be of; 0 is no limit. A client can ask for the rest by RANG.",
+		Bind: func(c *Config) config.Value { return config.Size(&c.MaxHashSize, 1) }},
 	{Name: "LimitRecursion", Short: "L", Group: groupLimits,
 		Help: "Most entries of one listing, and how deep LIST -R goes. Pure-FTPd lists 10000; here a listing needs no memory, and one that is cut short misleads clients that mirror.",
 		Bind: func(c *Config) config.Value {
@@ -220,6 +228,9 @@ var Directives = config.Table[Config]{
 	{Name: "MDTMWrite", Group: groupFiles,
 		Help: "Let MDTM with a time before the path set the time of the file, as some old clients want it. MFMT does so in any case.",
 		Bind: func(c *Config) config.Value { return config.YesNo(&c.MDTMWrite) }},
+	{Name: "AllowServerCopy", Group: groupFiles,
+		Help: "Let users have files copied and joined here, without fetching them: SITE COPY, SITE CPFR and CPTO, COMB.",
+		Bind: func(c *Config) config.Value { return config.YesNo(&c.ServerCopy) }},
 	{Name: "AllowSymlinks", Group: groupFiles,
 		Help: "Let users make symbolic links (SITE SYMLINK). In FTP no link leads out of a home; a user who moves one about can make it do so for other programs.",
 		Bind: func(c *Config) config.Value { return config.YesNo(&c.Symlinks) }},

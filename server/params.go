@@ -87,6 +87,8 @@ func (s *session) cmdOPTS(_ context.Context, arg string) (reply, error) {
 		if value = strings.ToUpper(strings.TrimSpace(value)); value == "STOR" || value == "RETR" {
 			return say(200, "REST works"), nil
 		}
+	case "HASH":
+		return s.optsHASH(strings.TrimSpace(value)), nil
 	case "MLST":
 		return s.optsMLST(strings.TrimSpace(value)), nil
 	}

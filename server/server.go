@@ -38,6 +38,7 @@ type Server struct {
 	noData   dataFailures
 	outside  outside       // what ForcePassiveIP names
 	draining chan struct{} // closed when the server stops
+	jobs     jobs
 	threads  chan struct{} // held by downloads that hold a thread
 	buffers  sync.Pool     // of *[smallest]byte
 

@@ -60,12 +60,14 @@ type session struct {
 	terse    bool // no more than one line where no more is asked for
 
 	// Protocol state
-	ascii   bool
-	mark    marker // REST or RANG
-	from    string // RNFR; "" if none
-	facts   factSet
-	epsvAll bool
-	charset *charset.Charset // the client's; nil is UTF-8
+	ascii    bool
+	mark     marker // REST or RANG
+	from     string // RNFR; "" if none
+	facts    factSet
+	digest   int    // what HASH computes, of digests
+	original string // SITE CPFR; "" if none
+	epsvAll  bool
+	charset  *charset.Charset // the client's; nil is UTF-8
 
 	// Data connection and transfer
 	data  opener
@@ -455,7 +457,7 @@ func (s *session) logout() {
 	s.drop()
 	s.fs, s.account, s.name, s.cwd, s.from = nil, nil, "", "", ""
 	s.ascii, s.mark, s.epsvAll = true, marker{}, false
-	s.facts = defaultFacts
+	s.facts, s.digest, s.original = defaultFacts, 0, ""
 	s.lang = s.cfg.language()
 	s.charset = s.cfg.ClientCharset
 	s.idle = s.cfg.MaxIdleTime
@@ -487,13 +489,7 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 		}
 		t.conn, _ = a.conn() // which it is for want of descriptors or memory only, and then open says so
 	}
-	limited, stop := context.WithTimeoutCause(ctx, s.cfg.MaxTransferTime, errTooLong)
-	work, cancel := context.WithCancelCause(limited)
-	t.cancel = func(why error) { cancel(why); stop() }
-	t.opened, t.done = make(chan struct{}), make(chan result, 1)
-	s.xfer = t
-	s.entry.Begin(registry.Transfer{State: t.kind, Path: t.path, Offset: t.offset, Size: t.size,
-		Abort: func() { t.cancel(errEnded) }})
+	work := s.launch(ctx, t)
 	if t.conn != nil {
 		s.announce(t)
 	}
@@ -501,9 +497,21 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 	return reply{}, nil
 }
 
-// announce says 150, once.
+// launch makes a transfer the one under way, and returns the context it works in.
+func (s *session) launch(ctx context.Context, t *transfer) context.Context {
+	limited, stop := context.WithTimeoutCause(ctx, s.cfg.MaxTransferTime, errTooLong)
+	work, cancel := context.WithCancelCause(limited)
+	t.cancel = func(why error) { cancel(why); stop() }
+	t.opened, t.done = make(chan struct{}), make(chan result, 1)
+	s.xfer = t
+	s.entry.Begin(registry.Transfer{State: t.kind, Path: t.path, Offset: t.offset, Size: t.size,
+		Abort: func() { t.cancel(errEnded) }})
+	return work
+}
+
+// announce says 150, once, if there is a data connection that it is of.
 func (s *session) announce(t *transfer) {
-	if !t.said {
+	if !t.said && t.accept.code != 0 {
 		t.said = true
 		s.reply(t.accept)
 	}
@@ -559,6 +567,8 @@ func (s *session) report(t *transfer, r result) {
 		s.explain(e, "cmd", t.verb, "path", t.path)
 	case r.err != nil:
 		s.log.Info("transfer failed", append(attrs, "err", r.err)...)
+	case t.kind == registry.Working:
+		s.log.Info("job done", attrs...)
 	case t.kind == registry.Listing:
 		s.log.Debug("listed", attrs...)
 	case r.orphaned:

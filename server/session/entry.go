@@ -195,7 +195,7 @@ func (e *Entry) Brief(kind State, n int64, err error) {
 	e.since = time.Now()
 }
 
-// sums returns where a kind of transfer is added up, nil for a listing.
+// sums returns where a kind of transfer is added up, nil for what no file comes or goes by.
 func (e *Entry) sums(kind State) *sums {
 	switch kind {
 	case Uploading:

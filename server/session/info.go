@@ -31,9 +31,10 @@ const (
 	Listing                  // LIST, NLST or MLSD
 	Downloading              // RETR
 	Uploading                // STOR, STOU or APPE
+	Working                  // HASH and its like, SITE COPY, COMB: files, and no data connection
 )
 
-var stateNames = [...]string{"login", "idle", "listing", "downloading", "uploading"}
+var stateNames = [...]string{"login", "idle", "listing", "downloading", "uploading", "working"}
 
 func (s State) String() string {
 	if s < 0 || int(s) >= len(stateNames) {
@@ -49,7 +50,7 @@ func ParseState(text string) (State, error) {
 			return State(s), nil
 		}
 	}
-	return 0, fmt.Errorf("state %q is none of login, idle, listing, downloading, uploading", text)
+	return 0, fmt.Errorf("state %q is none of login, idle, listing, downloading, uploading, working", text)
 }
 
 // MarshalText and AppendText make the state a word in JSON.
@@ -64,7 +65,8 @@ func (s *State) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Transfers reports whether a data connection is at work in this state.
+// Transfers reports whether files are at work in this state, mostly over a data
+// connection.
 func (s State) Transfers() bool { return s >= Listing }
 
 // Info is what is known of one session at one moment: what the local API sends

@@ -7,7 +7,7 @@ import (
 
 // A Transfer is what Begin is told of a data connection about to work.
 type Transfer struct {
-	State  State  // Listing, Downloading or Uploading
+	State  State  // Listing, Downloading, Uploading or Working
 	Path   string // as the client sees it
 	Offset int64  // resumed here
 	Size   int64  // of the whole file, -1 if unknown
