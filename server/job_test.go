@@ -42,7 +42,7 @@ func TestJobIsEnded(t *testing.T) {
 			}
 			c.say("%s", last)
 			for range 3 {
-				if text := c.cmd(211, "STAT"); !strings.Contains(text, "working /") {
+				if text := c.cmd(211, "STAT"); !strings.Contains(text, "at work on /") {
 					t.Errorf("STAT tells nothing of it: %s", text)
 				}
 			}

@@ -177,6 +177,8 @@ func (s *session) status() reply {
 	switch {
 	case i.State == registry.Listing:
 		r.lines = append(r.lines, phrasef("listing %s: %d bytes so far", i.Path, i.Moved))
+	case i.State == registry.Working:
+		r.lines = append(r.lines, phrasef("at work on %s: %d bytes so far", i.Path, i.Moved))
 	case i.State == registry.Uploading:
 		r.lines = append(r.lines, phrasef("receiving %s: %d bytes so far, from %d", i.Path, i.Moved, i.Offset))
 	case i.State.Transfers():

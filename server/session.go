@@ -547,7 +547,7 @@ func (s *session) settle(t *transfer, r result, before ...reply) {
 		answer = afterStart(r.err)
 	case r.err != nil:
 		answer = replyFor(r.err)
-	case t.kind != registry.Listing:
+	case t.kind == registry.Downloading || t.kind == registry.Uploading:
 		answer = timed(answer, r.bytes, r.took)
 	}
 	s.reply(append(before, answer)...)
