@@ -228,7 +228,7 @@ func (s *Server) turnAway(conn net.Conn, err error) {
 		}
 	}
 	conn.SetWriteDeadline(time.Now().Add(lingerTime))
-	_, _ = conn.Write(r.append(nil, phrase.String)) // it goes either way
+	_, _ = conn.Write(r.append(nil, func(p phrase) string { return p.in(s.config.Load().language().Say) })) // it goes either way
 }
 
 // farewell closes our side first and lets the client close its own, so that no
