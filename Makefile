@@ -19,7 +19,7 @@ LINT         := .tools/golangci-lint-$(LINT_VERSION)
 # Programs that the tests run, each with the Debian package that has it. The
 # race detector needs a C compiler; strace shows that downloads use sendfile.
 CLIENTS := curl:curl lftp:lftp wget:wget ncftpput:ncftp ncftpget:ncftp tnftp:tnftp \
-	inetutils-ftp:inetutils-ftp python3:python3 pure-ftpd:pure-ftpd pure-pw:pure-ftpd-common \
+	inetutils-ftp:inetutils-ftp python3:python3 php:php-cli pure-ftpd:pure-ftpd pure-pw:pure-ftpd-common \
 	strace:strace gcc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates
 
 # What must compile besides the machine at hand: system/processor.
