@@ -31,6 +31,7 @@ var ErrNone = errors.New("there is no certificate")
 // are none.
 type Options struct {
 	Files []Pair // the first is shown to who asks for no name
+	ACME  ACME   // come after the files
 }
 
 // A Store has the certificates of a server. Make it by New, fill it by Configure,
@@ -38,26 +39,28 @@ type Options struct {
 type Store struct {
 	log   *slog.Logger
 	shown atomic.Pointer[shown] // what Get looks at; replaced whole
+	wake  chan struct{}         // tells the renewals that there is another plan
 
 	// mu guards the fields that follow, and the fields of the entries.
 	mu      sync.Mutex
+	acme    ACME
 	entries []*entry
 }
 
 // An entry is a place where a certificate is, and what is known of it.
 type entry struct {
-	pair  Pair
-	cert  *certificate // the last good one; nil: none yet
-	stamp stamp        // of the files, when they were read last
-	seen  stamp        // of the files, when they were looked at last
-	err   error        // why what is there now is not shown
-	stage int          // reminders of the certificate's end that were logged
-
+	pair    Pair
+	cert    *certificate // the last good one; nil: none yet
+	stamp   stamp        // of the files, when they were read last
+	seen    stamp        // of the files, when they were looked at last
+	err     error        // why what is there now is not shown
+	stage   int          // reminders of the certificate's end that were logged
+	renewal *renewal     // of a certificate that is obtained by ACME; else nil
 }
 
 // New makes a store without certificates.
 func New(log *slog.Logger) *Store {
-	return &Store{log: log}
+	return &Store{log: log, wake: make(chan struct{}, 1)}
 }
 
 // Configure reads all certificates and shows them from then on. If one cannot be
@@ -82,26 +85,47 @@ func (s *Store) Prepare(opts Options) (use func(), err error) {
 		}
 		entries = append(entries, e)
 	}
+	if err := opts.ACME.check(); err != nil {
+		faults = append(faults, err)
+	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	return func() { s.use(entries) }, nil
+	entries = append(entries, opts.ACME.entries(time.Now())...)
+	return func() { s.use(entries, opts.ACME) }, nil
 }
 
-func (s *Store) use(entries []*entry) {
+func (s *Store) use(entries []*entry, a ACME) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range entries {
+	for i, e := range entries {
 		old := s.find(e.pair)
-		if old != nil && old.cert != nil && old.cert.fingerprint() == e.cert.fingerprint() {
+		switch {
+		case old != nil && old.cert != nil && e.cert != nil && old.cert.fingerprint() == e.cert.fingerprint():
 			e.stage = old.stage
-		} else {
+		case e.cert != nil:
 			s.welcome(e)
 		}
+		if old != nil && old.renewal != nil && e.renewal != nil && slices.Equal(old.renewal.names, e.renewal.names) {
+			entries[i] = old.renewed(e)
+		}
 	}
-	s.entries = entries
+	s.acme, s.entries = a, entries
 	s.publish()
 	s.remind(time.Now())
+	s.nudge()
+}
+
+// renewed is e for certificates that may just be being obtained: they stay what
+// they were, with what is in the file now. What failed is tried again at once, in
+// case that is what was mended, but who is asked too often is still known.
+func (e *entry) renewed(now *entry) *entry {
+	if now.err == nil {
+		e.cert, e.err = now.cert, nil
+	}
+	e.stamp, e.seen, e.stage = now.stamp, now.seen, now.stage
+	e.plan(time.Now())
+	return e
 }
 
 func (s *Store) find(pair Pair) *entry {
@@ -207,8 +231,12 @@ func (s *Store) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 }
 
 // Run looks after the certificates until ctx ends: it reads files again that have
-// changed, and tells when a certificate is about to end.
+// changed, obtains what is to be obtained, and tells when a certificate is about
+// to end.
 func (s *Store) Run(ctx context.Context) {
+	var renewals sync.WaitGroup
+	renewals.Go(func() { s.renew(ctx) })
+	defer renewals.Wait()
 	tick := time.NewTicker(pollTime)
 	defer tick.Stop()
 	for {

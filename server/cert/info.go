@@ -20,8 +20,8 @@ type Info struct {
 	Default     bool      `json:"default"`   // shown to who asks for a name that nobody has, or for none
 	ShownFor    []string  `json:"shown_for"` // names that lead to it
 	Problems    []string  `json:"problems"`
-	Error       string    `json:"error,omitempty"` // why what is in the files now, or a newer one, is not shown
-	NextTry     time.Time `json:"next_try,omitzero"`
+	Error       string    `json:"error,omitempty"`   // why what is in the files now, or a newer one, is not shown
+	NextTry     time.Time `json:"next_try,omitzero"` // when ACME will be asked for the next one
 }
 
 // Usable tells whether there is a certificate that the server can show.
@@ -42,7 +42,12 @@ func Inspect(opts Options) []Info {
 		_ = e.read() // it is in e.err
 		entries = append(entries, e)
 	}
-	return describe(entries, time.Now())
+	now := time.Now()
+	infos := describe(append(entries, opts.ACME.entries(now)...), now)
+	for i := range infos {
+		infos[i].NextTry = time.Time{} // only a running server knows
+	}
+	return infos
 }
 
 func describe(entries []*entry, now time.Time) []Info {
@@ -73,6 +78,12 @@ func describe(entries []*entry, now time.Time) []Info {
 		}
 		if e.err != nil {
 			i.Error = e.err.Error()
+		}
+		if r := e.renewal; r != nil {
+			i.ACME, i.NextTry = true, r.due
+			if e.cert == nil {
+				i.Names = r.names
+			}
 		}
 		infos = append(infos, i)
 	}

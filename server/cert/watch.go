@@ -59,11 +59,18 @@ func (s *Store) poll() {
 			continue
 		}
 		if err := e.read(); err != nil {
+			if e.renewal != nil && e.cert == nil {
+				continue // it is being obtained anyway
+			}
 			s.log.Error("certificate changed and cannot be used; the old one is kept", "file", e.pair.String(), "err", err)
 			continue
 		}
 		s.welcome(e)
 		changed = true
+		if e.renewal != nil { // another server with the same folder was first
+			e.plan(time.Now())
+			s.nudge()
+		}
 	}
 	if changed {
 		s.publish()
@@ -85,7 +92,9 @@ func (s *Store) remind(now time.Time) {
 		leaf := e.cert.leaf()
 		stage := 0
 		for i, before := range reminders {
-			if leaf.NotAfter.Sub(now) <= before {
+			// What renews itself is late only when half of its time for that is over.
+			late := e.renewal == nil || before <= lifetime(e.cert)/6
+			if late && leaf.NotAfter.Sub(now) <= before {
 				stage = i + 1
 			}
 		}
