@@ -483,3 +483,18 @@ func parsePrefix(word string) (netip.Prefix, error) {
 	}
 	return n.Masked(), nil
 }
+
+// IsHostName tells whether a name, in lower case, is one of a host (RFC 1123,
+// section 2.1), or has the underscores that people give theirs.
+func IsHostName(name string) bool {
+	if len(name) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") ||
+			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}

@@ -235,3 +235,16 @@ func ExampleShowSpan() {
 	fmt.Println(ShowSpan(15*time.Minute), ShowSpan(24*time.Hour), ShowSpan(90*time.Second), ShowSpan(0))
 	// Output: 15m 24h 1m30s 0s
 }
+
+func TestIsHostName(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	for name, want := range map[string]bool{
+		"ftp.example.org": true, "localhost": true, "a_b.test": true, "1.test": true, "xn--bcher-kva.example": true, long + ".test": true,
+		"": false, ".": false, "a..b": false, "a.": false, ".a": false, "-a.test": false, "a-.test": false, "a b": false, "A.test": false,
+		"*.test": false, "b\u00fccher.test": false, "a/b": false, long + "a.test": false, strings.Repeat(long+".", 4) + "test": false,
+	} {
+		if got := IsHostName(name); got != want {
+			t.Errorf("IsHostName(%q) is %v", name, got)
+		}
+	}
+}

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"math"
 	"net"
+	"net/mail"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,10 +111,16 @@ type Config struct {
 	AntiWarez                  bool
 
 	// TLS
-	TLS         int
-	CertFile    []KeyPair
-	ExtCert     string
-	CipherSuite string
+	TLS           int
+	CertFile      []KeyPair
+	ACME          [][]string // the names of each certificate to obtain
+	ACMEDirectory string
+	ACMEMail      string
+	ACMECache     string // "": beside UserDB
+	ACMEHTTP      []Endpoint
+	ACMETLS       []Endpoint
+	ExtCert       string
+	CipherSuite   string
 
 	// Messages and logs
 	Language       string // tag
@@ -205,6 +213,9 @@ func DefaultConfig() Config {
 		LogFormat:      "text",
 		SyslogFacility: "ftp",
 
+		ACMEDirectory: letsEncrypt,
+		ACMEHTTP:      []Endpoint{{Port: 80}},
+
 		ControlSocket:     "/run/portreeve/portreeve.sock",
 		ControlSocketMode: 0o660,
 	}
@@ -268,7 +279,7 @@ func (e Endpoint) String() string {
 
 // parseEndpoint reads Pure-FTPd's "address,port", "address,", ",port" and
 // "port", an address alone, and "address:port" as everybody else writes it.
-func parseEndpoint(text string) (Endpoint, error) {
+func parseEndpoint(text string, defaultPort uint16) (Endpoint, error) {
 	host, port, found := strings.Cut(text, ",")
 	if !found {
 		if h, p, err := net.SplitHostPort(text); err == nil {
@@ -277,7 +288,7 @@ func parseEndpoint(text string) (Endpoint, error) {
 			host, port = "", text
 		}
 	}
-	e := Endpoint{Port: 21}
+	e := Endpoint{Port: defaultPort}
 	if host != "" {
 		addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 		if err != nil {
@@ -295,11 +306,14 @@ func parseEndpoint(text string) (Endpoint, error) {
 	return e, nil
 }
 
-func endpoints(p *[]Endpoint) config.Value {
+func endpoints(p *[]Endpoint) config.Value { return endpointsAt(p, 21) }
+
+// endpointsAt is addresses with ports, where an address alone has a port of its own.
+func endpointsAt(p *[]Endpoint, defaultPort uint16) config.Value {
 	return config.ListOf(p, "address,port", func(s string) ([]Endpoint, error) {
 		var list []Endpoint
 		for word := range strings.FieldsSeq(s) {
-			e, err := parseEndpoint(word)
+			e, err := parseEndpoint(word, defaultPort)
 			if err != nil {
 				return nil, err
 			}
@@ -506,6 +520,52 @@ func authSwitch(p *[]AuthMethod, kind string) config.Value {
 		}
 		return []AuthMethod{{kind, ""}}, nil
 	}, func([]AuthMethod) string { return "" })
+}
+
+// acmeNames reads the names of a certificate a line.
+func acmeNames(p *[][]string) config.Value {
+	return config.ListOf(p, "name...", func(s string) ([][]string, error) {
+		var names []string
+		for name := range strings.FieldsFuncSeq(strings.ToLower(s), func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+			if !config.IsHostName(name) || !strings.Contains(name, ".") {
+				return nil, fmt.Errorf("%q is not the name of a host in the DNS", name)
+			}
+			names = append(names, name)
+		}
+		if names == nil {
+			return nil, fmt.Errorf("%q has no name", s)
+		}
+		return [][]string{names}, nil
+	}, func(list [][]string) string {
+		var certificates []string
+		for _, names := range list {
+			certificates = append(certificates, strings.Join(names, ","))
+		}
+		return strings.Join(certificates, "; ")
+	})
+}
+
+// acmeDirectory is the URL of an authority; what it says must not be made up by
+// others, and so it is https.
+func acmeDirectory(p *string) config.Value {
+	return config.Of(p, "url", func(s string) (string, error) {
+		if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Host == "" || strings.ContainsFunc(s, unicode.IsSpace) {
+			return "", fmt.Errorf("%q is not a URL such as %s", s, letsEncrypt)
+		}
+		return s, nil
+	}, func(s string) string { return s })
+}
+
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
+
+// mailAddress is one address, or "".
+func mailAddress(p *string) config.Value {
+	return config.Of(p, "address", func(s string) (string, error) {
+		if a, err := mail.ParseAddress(s); s != "" && (err != nil || a.Address != s) {
+			return "", fmt.Errorf("%q is not a mail address", s)
+		}
+		return s, nil
+	}, func(s string) string { return s })
 }
 
 // keyPairs reads "certificate", "certificate,key" and "certificate key", a pair a

@@ -128,6 +128,12 @@ var ownDirectives = map[string]string{
 	"PasswordCost":       "14 8 1",
 	"PasswordMemory":     "64M",
 	"PasswordCache":      "0",
+	"ACME":               "ftp.example.org files.example.org",
+	"ACMEDirectory":      "https://ca.example.org/acme/directory",
+	"ACMEMail":           "postmaster@example.org",
+	"ACMECache":          "/srv/acme",
+	"ACMEHTTP":           "127.0.0.1:8080",
+	"ACMETLS":            ",8443",
 	"GreetingFile":       "/etc/portreeve/greeting",
 	"Language":           "zh-Hant",
 	"LogLevel":           "debug",
@@ -432,7 +438,8 @@ func TestWrongValues(t *testing.T) {
 		"UserBandwidth 0", "UserBandwidth x", "UserBandwidth 1 2 3", "UserBandwidth x:", "UserRatio 1", "UserRatio 0 1", "UserRatio 1 x",
 		"Quota 10", "Quota 10:", "Quota \":10\"", "PerUserLimits 3", "PerUserLimits -1:3", "Auth nonsense", "AltLog xml:/var/log/x", "AltLog clf:relative", "PAMAuthentication maybe",
 		"PasswordCost 15 8", "PasswordCost 30 8 1", "PasswordCost a b c", "TLS 4", "MaxClientsNumber 0", "PassivePortRange 21 22", "MinUID x",
-		"ControlSocketMode 999", "MaxIdleTime -1", "LimitRecursion 0 8", "TrustedIP example.org", "LogLevel loud",
+		"ControlSocketMode 999", "MaxIdleTime -1", "LimitRecursion 0 8", "ACME ftp", "ACME *.example.org", "ACME ftp.example.org:21", "ACME ,", "ACMEDirectory http://example.org/", "ACMEDirectory nowhere",
+		"ACMEMail me", "ACMEMail Me <me@example.org>", "ACMEHTTP nowhere,80", "CertFile a,b,c", "TrustedIP example.org", "LogLevel loud",
 	} {
 		c := DefaultConfig()
 		_, err := Directives.Read(&c, strings.NewReader(line), "x.conf")

@@ -29,7 +29,7 @@ func newCert(e *env) *cobra.Command {
 that is signed with itself: it encrypts as well as any other, but users are
 asked whether they trust it. One that clients trust by themselves comes from an
 authority; the server takes it from the files that certbot and its like leave,
-chain and key: CertFile FULLCHAIN,KEY.`
+chain and key (CertFile FULLCHAIN,KEY), or obtains it itself (ACME).`
 	return group
 }
 
@@ -151,7 +151,7 @@ func certHosts(words []string) ([]string, error) {
 		host := strings.ToLower(strings.TrimSuffix(word, "."))
 		if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && addr.Zone() == "" {
 			host = addr.Unmap().String()
-		} else if !isHostName(strings.TrimPrefix(host, "*.")) {
+		} else if !config.IsHostName(strings.TrimPrefix(host, "*.")) {
 			return nil, usagef("%q is neither a name nor an address; names in other scripts need their xn-- form", word)
 		}
 		if !slices.Contains(hosts, host) {
@@ -159,21 +159,6 @@ func certHosts(words []string) ([]string, error) {
 		}
 	}
 	return hosts, nil
-}
-
-// isHostName tells whether a name is one of a host (RFC 1123, section 2.1), or
-// has the underscores that people give theirs.
-func isHostName(name string) bool {
-	if len(name) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") ||
-			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return false
-		}
-	}
-	return true
 }
 
 // guessHosts returns the names and addresses by which clients probably reach this

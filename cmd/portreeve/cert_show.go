@@ -63,7 +63,7 @@ func runCertShow(e *env, opts certShowOptions) error {
 		}
 		infos = inspectFiles(pairs)
 	} else {
-		infos = cert.Inspect(cert.Options{Files: certPairs(cfg)})
+		infos = cert.Inspect(cert.Options{Files: certPairs(cfg), ACME: acmeOptions(cfg)})
 		if !cfg.UsesTLS() {
 			note = "TLS is 0: the server shows none to clients.\n"
 		}
@@ -139,6 +139,9 @@ func writeCertLines(b *strings.Builder, c cert.Info, now time.Time) {
 		if c.SelfSigned {
 			issuer = "itself: users are asked whether they trust it"
 		}
+		if c.ACME {
+			issuer += ", asked by ACME"
+		}
 		line("issuer", issuer)
 		line("valid", fmt.Sprintf("%s to %s (%s)", c.NotBefore.Local().Format(time.DateTime), c.NotAfter.Local().Format(time.DateTime), daysLeft(c, now)))
 		line("key", c.KeyType)
@@ -147,6 +150,9 @@ func writeCertLines(b *strings.Builder, c cert.Info, now time.Time) {
 	}
 	for _, p := range c.Problems {
 		line("to mend", p)
+	}
+	if c.ACME && !c.Usable() {
+		line("names", strings.Join(c.Names, ", "))
 	}
 	if c.Error != "" {
 		line("fault", c.Error)

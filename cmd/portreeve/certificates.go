@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,10 +18,24 @@ func certOptions(cfg server.Config) (cert.Options, error) {
 	switch {
 	case !cfg.UsesTLS():
 		return cert.Options{}, nil
-	case len(cfg.CertFile) == 0:
+	case len(cfg.CertFile)+len(cfg.ACME) == 0:
 		return cert.Options{}, usagef(`TLS needs a certificate, and there is no CertFile; "portreeve cert new" makes one`)
 	}
-	return cert.Options{Files: certPairs(cfg)}, nil
+	return cert.Options{Files: certPairs(cfg), ACME: acmeOptions(cfg)}, nil
+}
+
+func acmeOptions(cfg server.Config) cert.ACME {
+	a := cert.ACME{Certificates: cfg.ACME, Directory: cfg.ACMEDirectory, Mail: cfg.ACMEMail, Folder: cfg.ACMECache}
+	if a.Folder == "" {
+		a.Folder = filepath.Join(filepath.Dir(cfg.UserDB), "acme")
+	}
+	for _, e := range cfg.ACMEHTTP {
+		a.HTTP = append(a.HTTP, e.String())
+	}
+	for _, e := range cfg.ACMETLS {
+		a.TLS = append(a.TLS, e.String())
+	}
+	return a
 }
 
 // prepareCertificates reads the certificates that cfg names; use shows them.
@@ -71,6 +86,9 @@ func certificateLine(c cert.Info, now time.Time) string {
 	}
 	if c.Error != "" {
 		said += "; " + c.Error
+	}
+	if !c.NextTry.IsZero() {
+		said += "; ACME is asked at " + c.NextTry.Local().Format(time.DateTime)
 	}
 	return said
 }
