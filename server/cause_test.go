@@ -82,7 +82,7 @@ func TestCausesOfNoData(t *testing.T) {
 }
 
 // T123: a client that refuses its data connection.
-func TestRefusedDataConnection(t *testing.T) {
+func TestRefusedDataConnectionT123(t *testing.T) {
 	r := newRig(t)
 	c := r.greet()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -131,7 +131,7 @@ func TestCausesAreComplete(t *testing.T) {
 }
 
 // T308, attack 5: who asks for ports and never comes leaves some for others.
-func TestPassivePortsAreBounded(t *testing.T) {
+func TestPassivePortsAreBoundedT308(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *Config) {
 			c.MaxClients, c.PassivePorts.Last = 1000, c.PassivePorts.First+999

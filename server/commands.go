@@ -41,6 +41,7 @@ const (
 	preAuth   need = 1 << iota // before login
 	during                     // while a file moves, at once, if it stands alone
 	ends                       // while a file moves: ends that
+	leaves                     // while a file moves: what comes after it is no loss, not even the end of the connection
 	quiet                      // does not make a session less idle
 	secret                     // its argument is in no log
 	creates                    // its path need not exist: a bad one is 553, not 550
@@ -133,7 +134,7 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<command> [<path>] - ask what a transfer would say"},
 		{name: "PWD", also: []string{"XPWD"}, arg: noArg, need: quiet, rfc: "959 4.1.3", run: (*session).cmdPWD,
 			help: "- tell the directory"},
-		{name: "QUIT", arg: noArg, need: preAuth, rfc: "959 4.1.1", run: (*session).cmdQUIT,
+		{name: "QUIT", arg: noArg, need: preAuth | leaves, rfc: "959 4.1.1", run: (*session).cmdQUIT,
 			help: "- end the session"},
 		{name: "RANG", arg: aWord, need: quiet, feat: says("RANG STREAM"), rfc: "draft-bryan-ftp-range", run: (*session).cmdRANG,
 			help: "<first> <last> - choose the bytes of the next transfer"},

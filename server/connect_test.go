@@ -122,7 +122,7 @@ func TestFXP(t *testing.T) {
 
 // T128: with FXP the passive side takes another server's connection, for the
 // sessions that may and no others.
-func TestPassiveFXP(t *testing.T) {
+func TestPassiveFXPT128(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *Config) { c.UserFXP = true })
 		r.put("f", "hello")
@@ -156,7 +156,7 @@ func TestPassiveFXP(t *testing.T) {
 }
 
 // T303, attack 1: whoever tries addresses is refused each, and no packet leaves.
-func TestBounce(t *testing.T) {
+func TestBounceT303(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *Config) { c.MaxCommandErrors = 1000 })
 		c := r.login()
@@ -212,7 +212,7 @@ func TestAddressTricks(t *testing.T) {
 }
 
 // T122: a client whose IPv4 address came over an IPv6 socket is an IPv4 client.
-func TestMappedClient(t *testing.T) {
+func TestMappedClientT122(t *testing.T) {
 	r := newRig(t)
 	r.put("f", "hello")
 	r.srv.network = tcp{}

@@ -37,7 +37,7 @@ func named(r *resolver) func(*rig) {
 
 // T115: a name is looked up again, but not for each client, and serves on while
 // nobody answers.
-func TestForcePassiveIPByName(t *testing.T) {
+func TestForcePassiveIPByNameT115(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		dns := &resolver{addrs: []string{"203.0.113.9"}}
 		r := newRig(t, func(c *Config) { c.PassiveIP = "ftp.example.org" })
@@ -84,7 +84,7 @@ func TestForcePassiveIPByName(t *testing.T) {
 }
 
 // T115: without any address there is no 227, and no port is left open.
-func TestForcePassiveIPUnknown(t *testing.T) {
+func TestForcePassiveIPUnknownT115(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, dns := range []*resolver{{err: errors.New("no such host")}, {addrs: []string{"2001:db8::1"}}, {addrs: []string{"0.0.0.0"}}, {takes: time.Hour}} {
 			r := newRig(t, func(c *Config) { c.PassiveIP = "ftp.example.org" })

@@ -221,7 +221,7 @@ func (s *session) attend(ctx context.Context) (end error) {
 			lines = make(chan line, 1)
 			s.read(lines)
 		case l := <-lines:
-			if err := s.received(ctx, l); err != nil {
+			if err := s.received(ctx, l); err != nil && !(s.deaf && t.leave.Load()) {
 				end = cmp.Or(end, err)
 				s.lost(t)
 			}
@@ -240,7 +240,8 @@ func (s *session) attend(ctx context.Context) (end error) {
 	}
 }
 
-// lost ends a transfer whose client has left, as RFC 959, section 3.2, has it. Of
+// lost ends a transfer whose client has left, as RFC 959, section 3.2, has it,
+// without QUIT: after that a transfer still completes (section 4.1.1). Of
 // an upload the rest may already be here, and be all of it: it has a moment.
 func (s *session) lost(t *transfer) {
 	if t.kind != registry.Uploading {
@@ -313,6 +314,9 @@ func (s *session) received(ctx context.Context, l line) error {
 		}
 		if c.need&ends != 0 {
 			s.cut(errAborted)
+		}
+		if c.need&leaves != 0 {
+			s.xfer.leave.Store(true)
 		}
 	}
 	s.keep(l)

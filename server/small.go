@@ -36,7 +36,7 @@ func (s *session) atOnce(ctx context.Context, t *transfer, a *arrival) bool {
 		s.announce(t)
 	}
 	start := time.Now()
-	f := &flow{ctx: ctx, here: a, buf: buf[:], begun: start}
+	f := &flow{leave: &t.leave, ctx: ctx, here: a, buf: buf[:], begun: start}
 	r := result{}
 	over := false
 	r.reply, over, r.err = t.small(f)

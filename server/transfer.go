@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	registry "portreeve/server/session"
@@ -39,7 +40,8 @@ type transfer struct {
 	cancel context.CancelCauseFunc
 	opened chan struct{} // closed when the data connection is there
 	done   chan result
-	said   bool // 150 is on the wire
+	said   bool        // 150 is on the wire
+	leave  atomic.Bool // the client said QUIT
 }
 
 type result struct {
@@ -62,7 +64,8 @@ type flow struct {
 	stall    time.Duration
 	threads  chan struct{} // a place for each thread that may wait for a client
 	slow     bool          // this one is not worth a thread
-	orphaned bool          // the client had left when the data ended
+	leave    *atomic.Bool  // the client said QUIT
+	orphaned bool          // the client had left without a word when the data ended
 	room     int64         // of an upload: bytes that there is room for
 	excess   error         // what is wrong if more come
 	bytes    int64
@@ -104,7 +107,7 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 
 	start := time.Now()
 	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout, threads: s.srv.threads,
-		bytes: t.moved, begun: start, lively: start}
+		leave: &t.leave, bytes: t.moved, begun: start, lively: start}
 	f.entry.Moved(int(t.moved))
 	r.reply, r.err = t.work(f)
 	r.bytes, r.took, r.orphaned = f.bytes, time.Since(start), f.orphaned
@@ -224,7 +227,7 @@ func (f *flow) atEnd(control net.Conn, strict bool) error {
 		wait = f.doubt()
 	}
 	said, gone := peek(control, wait)
-	f.orphaned = gone && !waiting(said, "QUIT") // who takes leave has sent all
+	f.orphaned = gone && !f.leave.Load() && !waiting(said, "QUIT") // who takes leave has sent all
 	switch {
 	case f.ctx.Err() != nil:
 		return context.Cause(f.ctx)
