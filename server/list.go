@@ -212,11 +212,18 @@ func (l *ls) open(path string) (walk, error) {
 		return l.content(path, "")
 	}
 	dir, pattern := splitPath(path)
-	if before, found := strings.CutSuffix(l.asked, pattern); found && vfs.IsPattern(pattern) {
+	if before, found := strings.CutSuffix(l.asked, pattern); found && vfs.IsPattern(pattern) && !climbs(before) {
 		l.prefix = before
 		return l.content(dir, pattern)
 	}
 	return walk{}, err
+}
+
+// climbs tells whether a path goes up again behind a pattern. Only the last part
+// of a path may be one; the others would vanish from a path that is cleaned.
+func climbs(path string) bool {
+	i := strings.IndexAny(path, "*?[")
+	return i >= 0 && strings.Contains(path[i:]+"/", "/../")
 }
 
 // inDirectory returns what stands before a name in a directory, for NLST: what
