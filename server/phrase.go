@@ -94,9 +94,16 @@ func (s *session) cmdLANG(_ context.Context, tag string) (reply, error) {
 	return sayf(200, "Replies are in %s", s.lang.Tag()), nil
 }
 
+// maxTag is longer than any tag that names a language somebody writes (RFC 5646,
+// section 4.4.1).
+const maxTag = 64
+
 // isTag tells whether text has the form of a language tag: words of up to eight
 // letters, and digits behind the first (RFC 5646).
 func isTag(text string) bool {
+	if len(text) > maxTag {
+		return false
+	}
 	for i, word := range strings.Split(text, "-") {
 		if len(word) == 0 || len(word) > 8 {
 			return false

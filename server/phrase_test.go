@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"portreeve/server/lang"
 	"portreeve/userdb"
@@ -155,4 +156,20 @@ func TestTurnedAwayInTheServersLanguage(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
+}
+
+// Simple clients read no more than 510 bytes of a line. What programs read is
+// whole all the same.
+func TestLastLinesAreShort(t *testing.T) {
+	long := "/" + strings.Repeat("日", 1000)
+	for _, r := range []reply{sayf(250, "Current directory is %s", long), sayf(150, "Opening %s mode data connection for %s (%d bytes)", "BINARY", long, 5)} {
+		if got := string(r.append(nil, phrase.String)); len(got) > 500 || !utf8.ValidString(got) || !strings.HasSuffix(got, "\r\n") {
+			t.Errorf("%d bytes: %q", len(got), got)
+		}
+	}
+	for _, r := range []reply{sayf(257, "%s directory created", quoted(long)), fixed(213, "Modify=1; %s", long)} {
+		if got := string(r.append(nil, phrase.String)); !strings.Contains(got, long) {
+			t.Errorf("%q is cut", got)
+		}
+	}
 }

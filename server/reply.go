@@ -162,7 +162,11 @@ func (r reply) encode(b []byte, in func(phrase) string, enc *charset.Charset) []
 		}
 		b = appendText(b, in(line), enc)
 	}
-	return appendText(fmt.Appendf(b, "%03d ", r.code), in(r.text), enc)
+	last := in(r.text)
+	if !r.text.verbatim && r.code != 257 { // who reads no more would take the rest for another reply
+		last = cut(last, lastLine)
+	}
+	return appendText(fmt.Appendf(b, "%03d ", r.code), last, enc)
 }
 
 // appendText writes one line of a reply: no control character leaves the line,

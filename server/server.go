@@ -65,6 +65,9 @@ func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.L
 // Configure puts a configuration in force for the sessions to come. Those that
 // live keep theirs; limits on how many there may be hold at once.
 func (s *Server) Configure(cfg Config) {
+	if _, err := (greeting{file: cfg.GreetingFile, cookies: cfg.FortunesFile}).reply(); err != nil {
+		s.Log.Warn("clients are greeted with facts only", "err", err)
+	}
 	s.config.Store(&cfg)
 	s.Sessions.SetLimits(registry.Limits{Max: cfg.MaxClients, PerHost: cfg.MaxClientsPerIP})
 }

@@ -1,6 +1,9 @@
 package lang
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestFind(t *testing.T) {
 	for _, c := range []struct{ asked, got string }{
@@ -36,4 +39,16 @@ func TestSay(t *testing.T) {
 			t.Errorf("%s: %q is %q, not %q", c.l.Tag(), c.in, got, c.want)
 		}
 	}
+}
+
+// Whatever a client calls a language, it is one of ours or none.
+func FuzzFind(f *testing.F) {
+	for _, tag := range []string{"en", "zh-Hant-TW", "de-1996", "i-klingon", "x-y", "en-u-nu-thai-t-de", "a-b-c-d-e-f-g-h"} {
+		f.Add(tag)
+	}
+	f.Fuzz(func(t *testing.T, tag string) {
+		if l, ok := Find(tag); ok && !slices.Contains(Tags(), l.Tag()) || !ok && l != nil {
+			t.Errorf("%q finds %v, %v", tag, l, ok)
+		}
+	})
 }
