@@ -45,7 +45,8 @@ const (
 	quiet                      // does not make a session less idle
 	secret                     // its argument is in no log
 	creates                    // its path need not exist: a bad one is 553, not 550
-	opensData                  // moves data: 425 unless a data connection was prepared
+	opensData                  // moves data: 425 unless a data connection was prepared, 521 if in clear where it may not be
+	reveals                    // says who the client is: not in clear where TLS is demanded
 )
 
 // explained is the help in the client's language: what the argument looks like is
@@ -70,26 +71,36 @@ func init() { //nolint:funlen // a table is as long as what it lists
 	commands = []command{
 		{name: "ABOR", arg: noArg, need: ends, rfc: "959 4.1.3", run: (*session).cmdABOR,
 			help: "- end the transfer"},
-		{name: "ACCT", arg: aWord, need: preAuth | secret, rfc: "959 4.1.1", run: (*session).cmdACCT,
+		{name: "ACCT", arg: aWord, need: preAuth | secret | reveals, rfc: "959 4.1.1", run: (*session).cmdACCT,
 			help: "<account> - not needed here"},
+		{name: "ADAT", arg: aWord, need: preAuth | secret, on: usesTLS, rfc: "2228 3", run: (*session).cmdADAT,
+			help: "<data> - not needed with TLS"},
 		{name: "ALLO", arg: aWord, rfc: "959 4.1.3", run: (*session).cmdALLO,
 			help: "<bytes> [R <bytes>] - ask whether there is room"},
 		{name: "APPE", arg: aPath, need: creates | opensData, rfc: "959 4.1.3", run: (*session).cmdAPPE,
 			help: "<path> - add to the end of a file"},
+		{name: "AUTH", arg: aWord, need: preAuth, on: usesTLS, feat: says("AUTH TLS"), rfc: "2228 3, 4217 4", run: (*session).cmdAUTH,
+			help: "TLS - protect the control connection"},
 		{name: "AVBL", arg: maybePath, feat: says("AVBL"), rfc: "draft-peterson-streamlined-ftp-command-extensions", run: (*session).cmdAVBL,
 			help: "[<path>] - tell how many bytes there is room for"},
+		{name: "CCC", arg: noArg, need: preAuth, on: usesTLS, rfc: "2228 3, 4217 12.3", run: (*session).cmdCCC,
+			help: "- go back to a control connection in clear"},
 		{name: "CDUP", also: []string{"XCUP"}, arg: noArg, rfc: "959 4.1.1, 1123 4.1.3.1", run: (*session).cmdCDUP,
 			help: "- go to the directory above"},
 		{name: "CLNT", arg: aWord, need: preAuth, feat: says("CLNT"), rfc: "none", run: (*session).cmdCLNT,
 			help: "<name> - say what client this is"},
 		{name: "COMB", arg: aPath, need: creates, on: copies, feat: says("COMB"), rfc: "none", run: (*session).cmdCOMB,
 			help: "<path> <part> <part>... - join files into one"},
+		{name: "CONF", arg: maybePath, need: preAuth | secret, on: usesTLS, rfc: "2228 3", run: (*session).cmdMIC,
+			help: "<data> - not needed with TLS"},
 		{name: "CSID", arg: aWord, need: preAuth, feat: says("CSID"), rfc: "draft-peterson-streamlined-ftp-command-extensions", run: (*session).cmdCSID,
 			help: "<name=value;> - say what client this is"},
 		{name: "CWD", also: []string{"XCWD"}, arg: maybePath, need: quiet, feat: says("TVFS"), rfc: "959 4.1.1", run: (*session).cmdCWD,
 			help: "[<path>] - go to a directory, or home"},
 		{name: "DELE", arg: aPath, rfc: "959 4.1.3", run: (*session).cmdDELE,
 			help: "<path> - delete a file"},
+		{name: "ENC", arg: maybePath, need: preAuth | secret, on: usesTLS, rfc: "2228 3", run: (*session).cmdMIC,
+			help: "<data> - not needed with TLS"},
 		{name: "EPRT", arg: aWord, on: activeMode, feat: says("EPRT"), rfc: "2428 2", run: (*session).cmdEPRT,
 			help: "|<family>|<address>|<port>| - have the server connect for data"},
 		{name: "EPSV", arg: maybeWord, on: passiveMode, feat: (*session).featEPSV, rfc: "2428 3", run: (*session).cmdEPSV,
@@ -110,6 +121,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<fact=value;> <path> - set when a file was changed, its permissions, its group"},
 		{name: "MFMT", arg: aPath, feat: says("MFMT"), rfc: "draft-somers-ftp-mfxx 3", run: (*session).cmdMFMT,
 			help: "<YYYYMMDDhhmmss> <path> - set when a file was changed"},
+		{name: "MIC", arg: maybePath, need: preAuth | secret, on: usesTLS, rfc: "2228 3", run: (*session).cmdMIC,
+			help: "<data> - not needed with TLS"},
 		{name: "MKD", also: []string{"XMKD"}, arg: aPath, need: creates, rfc: "959 4.1.3", run: (*session).cmdMKD,
 			help: "<path> - make a directory"},
 		{name: "MLSD", arg: maybePath, need: opensData, rfc: "3659 7", run: (*session).cmdMLSD,
@@ -124,14 +137,18 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "- do nothing"},
 		{name: "OPTS", arg: aWord, need: preAuth, feat: says("UTF8"), rfc: "2389 4", run: (*session).cmdOPTS,
 			help: "UTF8|MLST [<value>] - choose how to be answered"},
-		{name: "PASS", arg: maybePath, need: preAuth | secret, rfc: "959 4.1.1", run: (*session).cmdPASS,
+		{name: "PASS", arg: maybePath, need: preAuth | secret | reveals, rfc: "959 4.1.1", run: (*session).cmdPASS,
 			help: "<password> - log in"},
 		{name: "PASV", also: []string{"P@SW"}, arg: noArg, on: passiveMode, feat: says("PASV"), rfc: "959 4.1.2", run: (*session).cmdPASV,
 			help: "- connect to the server for data"},
+		{name: "PBSZ", arg: aWord, need: preAuth, on: usesTLS, feat: says("PBSZ"), rfc: "2228 3, 4217 8", run: (*session).cmdPBSZ,
+			help: "<bytes> - comes before PROT"},
 		{name: "PORT", arg: aWord, on: activeMode, rfc: "959 4.1.2", run: (*session).cmdPORT,
 			help: "<h1,h2,h3,h4,p1,p2> - have the server connect for data"},
 		{name: "PRET", arg: aPath, feat: says("PRET"), rfc: "none", run: (*session).cmdPRET,
 			help: "<command> [<path>] - ask what a transfer would say"},
+		{name: "PROT", arg: aWord, need: preAuth, on: usesTLS, feat: says("PROT"), rfc: "2228 3, 4217 9", run: (*session).cmdPROT,
+			help: "C|P - leave data in clear, or protect it"},
 		{name: "PWD", also: []string{"XPWD"}, arg: noArg, need: quiet, rfc: "959 4.1.3", run: (*session).cmdPWD,
 			help: "- tell the directory"},
 		{name: "QUIT", arg: noArg, need: preAuth | leaves, rfc: "959 4.1.1", run: (*session).cmdQUIT,
@@ -194,7 +211,7 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "- tell the system"},
 		{name: "TYPE", arg: aWord, need: preAuth | quiet, rfc: "959 3.1.1", run: (*session).cmdTYPE,
 			help: "A|I|L 8 - choose text or binary"},
-		{name: "USER", arg: aPath, need: preAuth, rfc: "959 4.1.1", run: (*session).cmdUSER,
+		{name: "USER", arg: aPath, need: preAuth | reveals, rfc: "959 4.1.1", run: (*session).cmdUSER,
 			help: "<name> - say who logs in"},
 		{name: "XCRC", arg: aPath, feat: says("XCRC"), rfc: "none", run: xhash("XCRC", "CRC32"),
 			help: "<path> [<first> <end>] - tell the CRC32 checksum of a file"},
@@ -221,13 +238,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 // notHere are commands of the standards that this server does not offer: they
 // are 502, not the 500 of a word that no one has heard of.
 var notHere = []string{
-	"ADAT",
-	"AUTH",
-	"CCC",
-	"CONF",
 	"CPSV",
 	"DSIZ",
-	"ENC",
 	"ESTA",
 	"ESTP",
 	"HOST",
@@ -236,10 +248,7 @@ var notHere = []string{
 	"MAIL",
 	"MD5",
 	"MFCT",
-	"MIC",
 	"MMD5",
-	"PBSZ",
-	"PROT",
 	"RMDA",
 	"SMNT",
 	"SPSV",
@@ -299,6 +308,9 @@ func (s *session) dispatch(ctx context.Context, l line) (reply, *command) {
 // run judges a command in the order of RFC 959's reasons: may it be said now,
 // is its argument there, and then what it says itself.
 func (s *session) run(ctx context.Context, c *command, arg string) (reply, error) {
+	if c.need&reveals != 0 && s.cfg.TLS >= 2 && !s.encrypted() {
+		return say(530, "TLS is required here: AUTH TLS first"), nil
+	}
 	if s.account == nil && c.need&preAuth == 0 {
 		return say(530, "Please log in with USER and PASS"), nil
 	}
@@ -311,6 +323,9 @@ func (s *session) run(ctx context.Context, c *command, arg string) (reply, error
 	}
 	if arg == "" && (c.arg == aWord || c.arg == aPath) {
 		return sayf(501, "%s needs an argument: %s", c.name, c.explained()), nil
+	}
+	if c.need&opensData != 0 && s.mustProtect() && !s.protects() {
+		return say(521, "Data must be protected here: PROT P first"), nil
 	}
 	return c.run(s, ctx, arg)
 }

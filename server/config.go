@@ -122,6 +122,15 @@ type Config struct {
 	ExtCert       string
 	CipherSuite   string
 
+	ImplicitTLS    []Endpoint
+	TLSMinVersion  string // "1.2" or "1.3"
+	TLSDataBinding Binding
+	StrictTLSEOF   bool
+	AllowCCC       bool
+	TLSClientCert  string // "none", "optional" or "required"
+	TLSClientCA    string
+	TLSClientUser  string // "no", "cn", "email" or "dns"
+
 	// Messages and logs
 	Language       string // tag
 	GreetingFile   string
@@ -205,8 +214,13 @@ func DefaultConfig() Config {
 
 		KeepUnconfirmed: true,
 
-		ListZone: time.UTC,
-		MLSDDots: true,
+		ListZone:       time.UTC,
+		MLSDDots:       true,
+		TLSMinVersion:  "1.2",
+		TLSDataBinding: BindPrefer,
+		StrictTLSEOF:   true,
+		TLSClientCert:  "none",
+		TLSClientUser:  "no",
 
 		Language:       lang.English,
 		LogLevel:       "info",
@@ -237,10 +251,10 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("ForcePassiveIP: %q is neither an IPv4 address nor a name", c.PassiveIP)
 	case c.FSCharset.Shifts():
 		return fmt.Errorf("FileSystemCharset: %s writes other characters with slashes and escapes, which no file name may have", c.FSCharset.Name())
-	case len(c.Bind) == 0:
+	case len(c.Bind)+len(c.ImplicitTLS) == 0:
 		return fmt.Errorf("Bind is empty: there would be nowhere to connect to")
 	}
-	return nil
+	return c.validateTLS()
 }
 
 // UsesTLS tells whether certificates are needed.

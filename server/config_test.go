@@ -126,6 +126,14 @@ var ownDirectives = map[string]string{
 	"MaxTransferTime":    "48h",
 	"UserDB":             "/srv/users.db",
 	"PasswordCost":       "14 8 1",
+	"ImplicitTLS":        ",990",
+	"TLSMinVersion":      "1.3",
+	"TLSDataBinding":     "strict",
+	"StrictTLSEOF":       "no",
+	"AllowCCC":           "yes",
+	"TLSClientCert":      "optional",
+	"TLSClientCA":        "/etc/ssl/clients.pem",
+	"TLSClientUser":      "cn",
 	"PasswordMemory":     "64M",
 	"PasswordCache":      "0",
 	"ACME":               "ftp.example.org files.example.org",
@@ -440,6 +448,7 @@ func TestWrongValues(t *testing.T) {
 		"PasswordCost 15 8", "PasswordCost 30 8 1", "PasswordCost a b c", "TLS 4", "MaxClientsNumber 0", "PassivePortRange 21 22", "MinUID x",
 		"ControlSocketMode 999", "MaxIdleTime -1", "LimitRecursion 0 8", "ACME ftp", "ACME *.example.org", "ACME ftp.example.org:21", "ACME ,", "ACMEDirectory http://example.org/", "ACMEDirectory nowhere",
 		"ACMEMail me", "ACMEMail Me <me@example.org>", "ACMEHTTP nowhere,80", "CertFile a,b,c", "TrustedIP example.org", "LogLevel loud",
+		"TLSCipherSuite HIHG", "TLSCipherSuite -ALL", "TLSMinVersion 1.1", "TLSDataBinding maybe", "TLSClientCert yes", "TLSClientUser name", "ImplicitTLS x",
 	} {
 		c := DefaultConfig()
 		_, err := Directives.Read(&c, strings.NewReader(line), "x.conf")
@@ -457,6 +466,13 @@ func TestValidate(t *testing.T) {
 		"AnonymousOnly yes\nNoAnonymous yes": "AnonymousOnly and NoAnonymous",
 		`UserDB ""`:                          "UserDB is empty",
 		`Bind ""`:                            "Bind is empty",
+		"Bind \"\"\nTLS 1\nImplicitTLS ,990": "",
+		"ImplicitTLS ,990":                   "ImplicitTLS needs TLS 1",
+		"TLSClientCert required":             "TLSClientCert needs TLSClientCA",
+		"TLSCipherSuite -C:HIGH":             "TLSClientCert needs TLSClientCA",
+		"TLSClientUser cn":                   "TLSClientUser needs TLSClientCert",
+		"TLSClientUser cn\nTLSClientCert optional\nTLSClientCA /x":        "",
+		"TLSMinVersion 1.2\nTLSCipherSuite TLS_AES_256_GCM_SHA384\nTLS 3": "",
 	} {
 		c := DefaultConfig()
 		if _, err := Directives.Read(&c, strings.NewReader(text), "x.conf"); err != nil {

@@ -135,6 +135,9 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 	}
 	control, strict := s.conn, !s.cfg.KeepUnconfirmed
 	end := func(f *flow) (reply, error) {
+		if err := f.whole(); err != nil {
+			return reply{}, err
+		}
 		if err := f.atEnd(control, strict || up.Replaces()); err != nil {
 			return reply{}, err
 		}

@@ -16,6 +16,8 @@ var (
 	errFlood = errors.New("command line without end")
 	// errNUL: a zero byte that no carriage return goes before.
 	errNUL = errors.New("NUL in command line")
+	// errEarlyTLS: TLS from the first byte, on a connection that begins in clear.
+	errEarlyTLS = errors.New("client speaks TLS without AUTH, as if to an implicit TLS port")
 )
 
 const (
@@ -44,6 +46,13 @@ type lineReader struct {
 
 func newLineReader(c net.Conn, limit int) *lineReader {
 	return &lineReader{conn: c, limit: limit}
+}
+
+// reset goes on with another connection, of which some bytes were read already.
+// What was kept of the one before is dropped.
+func (l *lineReader) reset(c net.Conn, read []byte) {
+	l.conn, l.buf, l.r, l.w = c, append([]byte(nil), read...), 0, len(read)
+	l.skipping, l.dropped = false, 0
 }
 
 // read returns the next line without its end, and what must be answered to
@@ -93,6 +102,9 @@ func (l *lineReader) fill() (from int, err error) {
 	from = l.w
 	n, err := l.conn.Read(l.buf[l.w:])
 	l.w += n
+	if n > 0 && l.buf[l.r] == tlsHandshake {
+		return from, errEarlyTLS
+	}
 	if n > 0 {
 		return from, nil
 	}
@@ -129,6 +141,9 @@ func (l *lineReader) tooLong() error {
 	}
 	return errLineLong
 }
+
+// tlsHandshake is the first byte of a TLS client, and of no command.
+const tlsHandshake = 22
 
 // Telnet's bytes (RFC 854).
 const (

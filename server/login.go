@@ -30,8 +30,6 @@ func (s *session) cmdUSER(_ context.Context, name string) (reply, error) {
 		return say(530, "You are logged in already"), nil
 	case len(name) > maxUserName:
 		return say(501, "Name too long"), nil
-	case s.cfg.TLS >= 2: // there is no TLS to ask for yet, and none must not mean less
-		return say(530, "TLS is required here"), nil
 	}
 	s.name, s.from, s.mark = name, "", marker{}
 	return say(331, "Password required"), nil
@@ -60,7 +58,7 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	if r, err := s.admit(&account); err != nil || r.code != 0 {
 		return r, err
 	}
-	s.log.Info("logged in", "user", s.name)
+	s.greetUser()
 	s.log = s.log.With("user", s.name)
 	return s.welcome(), nil
 }
@@ -170,7 +168,11 @@ func (s *session) cmdREIN(context.Context, string) (reply, error) {
 		s.entry.Logout()
 	}
 	s.logout()
-	return say(220, "Ready for a new user"), nil
+	r := say(220, "Ready for a new user")
+	if s.tls != nil && !s.implicit { // the reply is the last that is protected (RFC 4217, section 11)
+		r.then = s.strip
+	}
+	return r, nil
 }
 
 func (s *session) cmdQUIT(context.Context, string) (reply, error) {
@@ -180,7 +182,8 @@ func (s *session) cmdQUIT(context.Context, string) (reply, error) {
 
 // cmdCLNT notes what the client says it is; nothing depends on it.
 func (s *session) cmdCLNT(_ context.Context, name string) (reply, error) {
-	s.entry.SetClient(printable(name, maxClient))
+	s.client = printable(name, maxClient)
+	s.entry.SetClient(s.client)
 	return say(200, "Noted"), nil
 }
 
@@ -190,7 +193,8 @@ func (s *session) cmdCSID(_ context.Context, facts string) (reply, error) {
 	if !strings.Contains(facts, "=") {
 		return say(501, "CSID takes Name=...;Version=...;"), nil
 	}
-	s.entry.SetClient(printable(facts, maxClient))
+	s.client = printable(facts, maxClient)
+	s.entry.SetClient(s.client)
 	return fixed(200, "Name=FTP server;CaseSensitive=1;DirSep=/;"), nil
 }
 

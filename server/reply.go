@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -23,6 +24,8 @@ type reply struct {
 	text  phrase
 	lines []phrase // before the last line
 	prose bool     // these lines are for people: each is sent behind the code, and not behind a blank
+
+	then func(context.Context) error // done once it is sent; an error ends the session
 }
 
 // say and sayf make a reply of one line that every session gets in its own
@@ -80,6 +83,9 @@ func replyFor(err error) reply {
 			return say(row.code, row.text)
 		}
 	}
+	if _, ok := errors.AsType[*net.OpError](err); ok { // an alert of TLS, or a record that is none
+		return say(426, "Data connection broken")
+	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return say(550, "Not possible")
 	}
@@ -97,6 +103,9 @@ var replies = []struct {
 	{vfs.ErrOffset, 554, "Restart offset is behind the end of the file"},
 	{vfs.ErrIsDir, 550, "Is a directory"},
 	{vfs.ErrNotRegular, 550, "Not a regular file"},
+	{errDataTLS, 522, "TLS failed on the data connection"},
+	{errUnbound, 522, "TLS session reuse required on data connections"},
+	{errTruncated, 426, "The data connection ended before its TLS did: taken for cut short"},
 	{errAborted, 426, "Transfer aborted"},
 	{errEnded, 426, "Transfer ended by the operator"},
 	{errStalled, 426, "Transfer ended: no data for too long"},
@@ -133,6 +142,7 @@ var replies = []struct {
 	{syscall.EHOSTUNREACH, 426, "Data connection broken"},
 	{net.ErrClosed, 426, "Data connection broken"},
 	{os.ErrDeadlineExceeded, 426, "Data connection broken"},
+	{io.ErrUnexpectedEOF, 426, "Data connection broken"},
 	{context.Canceled, 426, "Transfer aborted"},
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,8 @@ type Server struct {
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	config   atomic.Pointer[Config]
+	terms    atomic.Pointer[tlsTerms]
+	tickets  *tickets
 	network  network // data connections; tcp but for tests
 	passive  slots   // passive ports that wait
 	noData   dataFailures
@@ -41,6 +44,8 @@ type Server struct {
 	jobs     jobs
 	threads  chan struct{} // held by downloads that hold a thread
 	buffers  sync.Pool     // of *[smallest]byte
+
+	handshakes handshakes
 
 	// mu guards the fields that follow.
 	mu        sync.Mutex
@@ -55,7 +60,7 @@ var ErrClosed = errors.New("server closed")
 
 // New makes a server of cfg. It listens to nothing yet.
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
-	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{},
+	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, tickets: newTickets(),
 		draining: make(chan struct{}), threads: make(chan struct{}, threads), listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]context.CancelCauseFunc)}
 	s.buffers.New = func() any { return new([smallest]byte) }
 	s.Configure(cfg)
@@ -69,18 +74,22 @@ func (s *Server) Configure(cfg Config) {
 		s.Log.Warn("clients are greeted with facts only", "err", err)
 	}
 	s.config.Store(&cfg)
+	s.setTerms(&cfg)
 	s.Sessions.SetLimits(registry.Limits{Max: cfg.MaxClients, PerHost: cfg.MaxClientsPerIP})
 }
 
 // Config returns the configuration in force.
 func (s *Server) Config() Config { return *s.config.Load() }
 
+// An implicitListener is one whose clients begin with TLS.
+type implicitListener struct{ net.Listener }
+
 // Listen opens the sockets that cfg names: all of them, or none.
 func Listen(ctx context.Context, cfg Config) ([]net.Listener, error) {
 	var open []net.Listener
 	lc := net.ListenConfig{}
 	lc.SetMultipathTCP(false)
-	for _, e := range cfg.Bind {
+	for i, e := range slices.Concat(cfg.Bind, cfg.ImplicitTLS) {
 		family := "tcp"
 		switch {
 		case cfg.IPv4Only:
@@ -95,6 +104,9 @@ func Listen(ctx context.Context, cfg Config) ([]net.Listener, error) {
 			}
 			return nil, fmt.Errorf("listening at %s: %w", e, err)
 		}
+		if i >= len(cfg.Bind) {
+			l = implicitListener{l}
+		}
 		open = append(open, l)
 	}
 	return open, nil
@@ -108,12 +120,13 @@ func (s *Server) Serve(l net.Listener) error {
 		return ErrClosed
 	}
 	defer l.Close()
+	_, implicit := l.(implicitListener)
 	var wait time.Duration
 	for {
 		conn, err := l.Accept()
 		if err == nil {
 			wait = 0
-			s.start(conn)
+			s.start(conn, implicit)
 			continue
 		}
 		select {
@@ -146,18 +159,18 @@ func (s *Server) track(l net.Listener) bool {
 }
 
 // start gives a connection its session, on a goroutine of its own.
-func (s *Server) start(conn net.Conn) {
+func (s *Server) start(conn net.Conn, implicit bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping {
 		conn.Close()
 		return
 	}
-	s.live.Go(func() { s.handle(conn) })
+	s.live.Go(func() { s.handle(conn, implicit) })
 }
 
 // handle is the life of one connection.
-func (s *Server) handle(conn net.Conn) {
+func (s *Server) handle(conn net.Conn, implicit bool) {
 	defer conn.Close()
 	inlineUrgent(conn)
 	cfg := s.config.Load()
@@ -168,7 +181,7 @@ func (s *Server) handle(conn net.Conn) {
 		return
 	}
 	peer, local := ends.from, ends.to
-	c := &session{srv: s, cfg: cfg, local: local, peer: peer, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
+	c := &session{srv: s, cfg: cfg, local: local, peer: peer, implicit: implicit, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
 		born: now, heard: now, worked: now, ascii: true, facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -179,7 +192,9 @@ func (s *Server) handle(conn net.Conn) {
 	entry, err := s.Sessions.Open(peer, local, leave)
 	if err != nil {
 		s.Log.Info("refused", "addr", peer.Addr(), "err", err)
-		s.turnAway(conn, err)
+		if !implicit { // nothing can be said there without a handshake, which is what it has no place for
+			s.turnAway(conn, err)
+		}
 		return
 	}
 	defer entry.Close()
@@ -191,6 +206,7 @@ func (s *Server) handle(conn net.Conn) {
 	s.enter(c, leave)
 	defer s.exit(c)
 	why := c.guarded(ctx)
+	c.endTLS()
 	info := entry.Info()
 	c.log.Info("disconnected", "why", why, "took", time.Since(now).Round(time.Millisecond),
 		"up", info.TotalUp, "down", info.TotalDown)

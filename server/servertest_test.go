@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,8 @@ type rig struct {
 	net  *memory
 	home string // of user "alice", password "secret"
 	logs *bytes.Buffer
+
+	implicit bool // clients come to a port for TLS
 }
 
 // Addresses of the server and of its clients.
@@ -68,6 +71,7 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	r := &rig{t: t, net: newMemory(), home: home, logs: logs}
 	r.srv = New(cfg, registry.New(registry.Limits{}), chain, log)
 	r.srv.network = r.net
+	r.srv.GetCertificate = giveTestCertificate
 	return r
 }
 
@@ -109,6 +113,8 @@ type client struct {
 	conn net.Conn
 	in   *bufio.Reader
 	port uint16        // of the last PASV or EPSV
+	tls  *tls.Config   // of its TLS, nil in clear
+	raw  net.Conn      // under TLS
 	done chan struct{} // the session is over
 }
 
@@ -122,7 +128,7 @@ func (r *rig) dial(from netip.AddrPort) *client {
 	c := &client{t: r.t, rig: r, conn: near, in: bufio.NewReader(near), done: make(chan struct{})}
 	r.srv.live.Go(func() {
 		defer close(c.done)
-		r.srv.handle(&addressed{Conn: far, local: serverAddr, remote: from})
+		r.srv.handle(&addressed{Conn: far, local: serverAddr, remote: from}, r.implicit)
 	})
 	r.t.Cleanup(func() { near.Close() })
 	return c

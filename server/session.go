@@ -33,9 +33,11 @@ type session struct {
 	log         *slog.Logger
 	entry       *registry.Entry
 	local, peer netip.AddrPort
+	implicit    bool // TLS from the first byte on
 
 	// Control connection
-	conn   net.Conn
+	conn   net.Conn // as it was accepted; lines go over wire
+	tls    *secured // nil in clear
 	in     *lineReader
 	born   time.Time
 	heard  time.Time // the last command
@@ -48,6 +50,8 @@ type session struct {
 	lang *lang.Language // of replies
 
 	leaving atomic.Bool // somebody wants it to end; the one field that others set
+
+	client string // what CLNT or CSID said
 
 	// Login
 	failures int
@@ -116,6 +120,11 @@ func (s *session) guarded(ctx context.Context) (why error) {
 // serve talks to the client until one of both has had enough. It returns why.
 func (s *session) serve(ctx context.Context) error {
 	defer s.release()
+	if s.implicit {
+		if err := s.secure(ctx, &secured{implied: true, sized: true, private: true}); err != nil {
+			return err
+		}
+	}
 	s.greet()
 	for {
 		err := s.runQueue(ctx)
@@ -216,7 +225,7 @@ func (s *session) attend(ctx context.Context) (end error) {
 			s.announce(t)
 		case r := <-t.done:
 			s.finish(r)
-			return cmp.Or(end, s.hush(lines))
+			return cmp.Or(end, s.unfit(r.err), s.hush(lines))
 		case <-soon.C:
 			lines = make(chan line, 1)
 			s.read(lines)
@@ -356,6 +365,8 @@ func (s *session) command(ctx context.Context, l line) error {
 		s.tally(r.code)
 	}
 	switch {
+	case r.then != nil:
+		return r.then(ctx)
 	case r.code == 421:
 		return fmt.Errorf("refused: %s", r.text)
 	case s.bye:
@@ -440,7 +451,7 @@ func (s *session) write(b []byte) {
 		patience = lingerTime
 	}
 	s.conn.SetWriteDeadline(time.Now().Add(patience))
-	if _, err := s.conn.Write(b); err != nil {
+	if _, err := s.wire().Write(b); err != nil {
 		s.bye = true
 		s.conn.Close() // the reader sees it
 	}
@@ -451,6 +462,9 @@ func (s *session) write(b []byte) {
 func (s *session) release() {
 	s.drop()
 	s.logout()
+	if s.tls != nil {
+		s.srv.tickets.leave(s.tls.token)
+	}
 }
 
 // logout forgets the user, and all that was set for it.
@@ -459,6 +473,9 @@ func (s *session) logout() {
 		s.fs.Close()
 	}
 	s.drop()
+	if s.tls != nil {
+		s.srv.tickets.own(s.tls.token, "")
+	}
 	s.fs, s.account, s.name, s.cwd, s.from = nil, nil, "", "", ""
 	s.ascii, s.mark, s.epsvAll = true, marker{}, false
 	s.facts, s.digest, s.original = defaultFacts, 0, ""
@@ -487,8 +504,9 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 	}
 	s.data = nil
 	_, t.calls = o.(*active)
+	t.shield = s.shield()
 	if a := o.ready(); a != nil {
-		if t.small != nil && t.rate == 0 && s.atOnce(ctx, t, a) {
+		if t.small != nil && t.rate == 0 && t.shield == nil && s.atOnce(ctx, t, a) {
 			return reply{}, nil
 		}
 		t.conn, _ = a.conn() // which it is for want of descriptors or memory only, and then open says so
@@ -575,6 +593,8 @@ func (s *session) report(t *transfer, r result) {
 		s.log.Info("job done", attrs...)
 	case t.kind == registry.Listing:
 		s.log.Debug("listed", attrs...)
+	case r.unsigned:
+		s.log.Warn("uploaded by a client that did not end TLS; it may be a part", attrs...)
 	case r.orphaned:
 		s.log.Warn("uploaded by a client that left at once; it may be a part", attrs...)
 	case t.kind == registry.Uploading:

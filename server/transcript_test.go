@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -42,6 +44,12 @@ import (
 //	sleep 15m                  time passes
 //	took 3s                    so long, at least, since the last took, sleep or beginning
 //	kick message | abort | shutdown
+//	tls [max=1.2] [alpn=a,b] [cert=name] [wants=ftp]   the client's handshake, after AUTH
+//	tls fails [options]        which the server must refuse
+//	clear | abandon            both sides, or the server alone, end TLS, and go on
+//	protect                    the client's handshake on the data connection
+//	implicit                   the client comes to a port of implicit TLS
+//	uncertified                the server has no certificate
 //	eof                        the server closes
 //	content name "bytes"       a file of alice's must be so; absent name
 func TestTranscripts(t *testing.T) {
@@ -162,6 +170,12 @@ func (p *play) step(line string) {
 			p.fail("%v", err)
 		}
 		return
+	case "uncertified":
+		p.rig.srv.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("no such file") }
+		return
+	case "implicit":
+		p.rig.implicit = true
+		return
 	case "login":
 		p.c = p.rig.login()
 		return
@@ -255,12 +269,42 @@ func (p *play) talk(verb, arg string) {
 		}
 	case "shutdown":
 		p.shutdown()
+	case "tls":
+		p.handshake(arg)
+	case "clear":
+		p.c.unsecure()
+	case "abandon":
+		p.c.abandon()
+	case "protect":
+		conn := tls.Client(p.data, p.c.tls)
+		if err := conn.Handshake(); err != nil {
+			p.fail("protecting the data connection: %v", err)
+		}
+		p.data = conn
 	case "eof":
 		if line, err := p.c.in.ReadString('\n'); err != io.EOF {
 			p.fail("got %q, %v", line, err)
 		}
 	default:
 		p.fail("no such step: %s", verb)
+	}
+}
+
+// handshake begins TLS, or must fail to.
+func (p *play) handshake(options string) {
+	p.Helper()
+	options, fails := strings.CutPrefix(options, "fails")
+	err := p.c.handshake(tlsOptions(p, options))
+	switch {
+	case fails && err == nil:
+		p.fail("the handshake was done")
+	case !fails && err != nil:
+		p.fail("handshake: %v", err)
+	}
+	if _, want, found := strings.Cut(options, "wants="); found {
+		if got := p.c.conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != want {
+			p.fail("the protocol is %q", got)
+		}
 	}
 }
 

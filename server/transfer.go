@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	registry "portreeve/server/session"
@@ -35,6 +36,7 @@ type transfer struct {
 	small func(*flow) (r reply, over bool, err error)
 	moved int64 // by small
 
+	shield *shield  // nil: in clear
 	conn   net.Conn // the data connection, if it was there at once
 	calls  bool     // it is we who connect
 	cancel context.CancelCauseFunc
@@ -50,6 +52,7 @@ type result struct {
 	bytes    int64
 	took     time.Duration
 	orphaned bool // nobody was there to hear of it
+	unsigned bool // TLS did not end
 }
 
 // A flow is what the work of a transfer sees: the data connection, and what to
@@ -57,8 +60,9 @@ type result struct {
 type flow struct {
 	ctx      context.Context
 	conn     net.Conn
-	here     *arrival // instead of conn, where a small file is moved at once
-	buf      []byte   // for that
+	here     *arrival   // instead of conn, where a small file is moved at once
+	buf      []byte     // for that
+	tls      *protected // conn, if that is protected
 	entry    *registry.Entry
 	throttle throttle
 	stall    time.Duration
@@ -66,6 +70,8 @@ type flow struct {
 	slow     bool          // this one is not worth a thread
 	leave    *atomic.Bool  // the client said QUIT
 	orphaned bool          // the client had left without a word when the data ended
+	unsigned bool          // and its TLS had not
+	strict   bool          // which is then a part
 	room     int64         // of an upload: bytes that there is room for
 	excess   error         // what is wrong if more come
 	bytes    int64
@@ -106,13 +112,17 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 	}()
 
 	start := time.Now()
-	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout, threads: s.srv.threads,
+	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout, threads: s.srv.threads, strict: s.cfg.StrictTLSEOF,
 		leave: &t.leave, bytes: t.moved, begun: start, lively: start}
 	f.entry.Moved(int(t.moved))
-	r.reply, r.err = t.work(f)
-	r.bytes, r.took, r.orphaned = f.bytes, time.Since(start), f.orphaned
+	if r.err = f.protect(t.shield); r.err == nil {
+		r.reply, r.err = t.work(f)
+	} else if t.undo != nil {
+		t.undo()
+	}
+	r.bytes, r.took, r.orphaned, r.unsigned = f.bytes, time.Since(start), f.orphaned, f.unsigned
 	if r.err == nil && t.kind != registry.Uploading {
-		conn, r.err = conclude(conn)
+		conn, r.err = f.conclude()
 	}
 	if r.err != nil && ctx.Err() != nil {
 		r.err = context.Cause(ctx) // what broke, broke because we ended it
@@ -160,6 +170,33 @@ func conclude(conn net.Conn) (net.Conn, error) {
 			return conn, err
 		}
 	}
+}
+
+// conclude ends TLS first, if there is any. A client that has what it wants may
+// close without reading that end, which resets the connection: that is no loss.
+func (f *flow) conclude() (net.Conn, error) {
+	if f.tls == nil {
+		return conclude(f.conn)
+	}
+	if err := f.tls.finish(); err != nil {
+		return f.tls.trunk.Conn, err
+	}
+	conn, err := conclude(f.tls.trunk.Conn)
+	if errors.Is(err, syscall.ECONNRESET) {
+		err = nil
+	}
+	return conn, err
+}
+
+// protect lays TLS over the data connection, if it is to have it.
+func (f *flow) protect(h *shield) (err error) {
+	if h == nil {
+		return nil
+	}
+	if f.tls, err = h.protect(f.conn, f.stall); err == nil {
+		f.conn = f.tls
+	}
+	return err
 }
 
 func (t *transfer) connect(ctx context.Context, o opener, limit time.Duration) (net.Conn, error) {

@@ -77,13 +77,14 @@ type Totals struct {
 // A Registry holds the live sessions.
 type Registry struct {
 	// mu guards the fields that follow. Lock order: Registry.mu, then Entry.mu.
-	mu     sync.Mutex
-	limits Limits
-	last   ID
-	live   map[ID]*Entry
-	hosts  map[netip.Addr]int
-	users  map[string]int
-	past   Totals // Now, and what Up to FilesDown say of those who left; Peak, Accepted, Refused
+	mu       sync.Mutex
+	limits   Limits
+	last     ID
+	live     map[ID]*Entry
+	hosts    map[netip.Addr]int
+	users    map[string]int
+	software map[string]*Software // by client
+	past     Totals               // Now, and what Up to FilesDown say of those who left; Peak, Accepted, Refused
 }
 
 // New makes an empty registry.

@@ -1,0 +1,277 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// TLS of the control connection (RFC 4217). The raw connection stays the
+// session's conn, since others wake and hurry it; what the session reads and
+// writes goes through wire, which is the one or the other.
+
+const (
+	handshakeTime     = 15 * time.Second
+	handshakesPerHost = 64              // under way at a time
+	closeTime         = 5 * time.Second // for a client to end TLS when it goes back to clear
+)
+
+// A secured is what a session has that speaks TLS, or did before CCC. It belongs
+// to the session; a transfer takes of it what does not change.
+type secured struct {
+	conn    *tls.Conn
+	records *recordReader // under conn
+	token   token         // what this session's tickets carry
+	cert    *tls.Certificate
+	state   tls.ConnectionState // after the handshake
+	alpn    []string            // what the client offered
+
+	mechanism string // as AUTH said it
+
+	implied   bool // of a listener that speaks nothing else
+	cleared   bool // CCC: the control connection is in clear again
+	sized     bool // PBSZ was said
+	private   bool // PROT P
+	certified bool // logged in by certificate
+	refused   int  // data connections in a row that came to no TLS
+}
+
+// wire is what the session's lines go over.
+func (s *session) wire() net.Conn {
+	if s.encrypted() {
+		return s.tls.conn
+	}
+	return s.conn
+}
+
+// encrypted tells whether the control connection is.
+func (s *session) encrypted() bool { return s.tls != nil && !s.tls.cleared }
+
+// errHandshake is why a session ends whose TLS never came about. Nothing is said
+// to the client: in clear it would be garbage, and there is no other way.
+var errHandshake = errors.New("TLS handshake failed")
+
+// secure makes the control connection speak TLS. What the client sent before is
+// gone, be it in a buffer, where somebody between may have put it, or said: the
+// session is as new (RFC 4217, section 4.2).
+func (s *session) secure(ctx context.Context, t *secured) error {
+	leave, ok := s.srv.handshakes.enter(s.peer.Addr())
+	if !ok {
+		s.deaf = true
+		return fmt.Errorf("%w: too many from this address at once", errHandshake)
+	}
+	defer leave()
+	s.logout()
+	s.queue, s.waits = nil, 0
+	cfg, err := s.srv.controlTLS(t)
+	if err != nil {
+		s.deaf = true
+		return fmt.Errorf("%w: %v", errHandshake, err)
+	}
+	under := s.conn
+	if !t.implied { // there is a way back to clear
+		t.records = &recordReader{Conn: s.conn}
+		under = t.records
+	}
+	t.conn = tls.Server(under, cfg)
+	limit := time.Now().Add(handshakeTime)
+	if end := s.deadline(); end.Before(limit) {
+		limit = end
+	}
+	s.conn.SetDeadline(limit)
+	if err = s.called(ctx); err == nil { // a wake before this would have been undone
+		err = t.conn.Handshake()
+	}
+	if err != nil {
+		s.deaf = true
+		return fmt.Errorf("%w: %v", errHandshake, err)
+	}
+	t.state = t.conn.ConnectionState()
+	s.tls = t
+	s.in.reset(t.conn, nil)
+	s.srv.tickets.enter(t.token, s.peer.Addr())
+	s.entry.SetTLS(tls.VersionName(t.state.Version))
+	s.log.Debug("TLS", "version", tls.VersionName(t.state.Version), "cipher", tls.CipherSuiteName(t.state.CipherSuite),
+		"sni", t.state.ServerName, "alpn", t.state.NegotiatedProtocol)
+	return nil
+}
+
+// controlTLS is the configuration of one control connection. It resumes nothing:
+// a ticket is for data connections, and a client proves anew who it is.
+func (s *Server) controlTLS(t *secured) (*tls.Config, error) {
+	terms := s.terms.Load()
+	if terms.err != nil {
+		return nil, terms.err
+	}
+	cfg := terms.base.Clone()
+	rand.Read(t.token[:])
+	// A client without a list is as welcome as one whose list has "ftp"; any
+	// other was led here by somebody else, and speaks another protocol.
+	// FileZilla's own is not chosen, since it changes what PROT and PBSZ mean.
+	cfg.NextProtos = []string{"ftp"}
+	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (cert *tls.Certificate, err error) {
+		t.alpn = hello.SupportedProtos
+		t.cert, err = s.certificate(hello)
+		return t.cert, err
+	}
+	cfg.WrapSession = s.tickets.wrap(t.token)
+	cfg.UnwrapSession = func([]byte, tls.ConnectionState) (*tls.SessionState, error) { return nil, nil }
+	return cfg, nil
+}
+
+// errNoCertificate is why no TLS can be had.
+var errNoCertificate = errors.New("there is no certificate")
+
+func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.GetCertificate == nil {
+		return nil, errNoCertificate
+	}
+	cert, err := s.GetCertificate(hello)
+	if err == nil && cert == nil {
+		err = errNoCertificate
+	}
+	return cert, err
+}
+
+// canSecure tells whether a handshake would find what it needs of ours.
+func (s *Server) canSecure() error {
+	if err := s.terms.Load().err; err != nil {
+		return err
+	}
+	_, err := s.certificate(&tls.ClientHelloInfo{
+		CipherSuites:      []uint16{tls.TLS_AES_128_GCM_SHA256},
+		SupportedVersions: []uint16{tls.VersionTLS13},
+		SupportedCurves:   []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521},
+		SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256, tls.ECDSAWithP384AndSHA384, tls.ECDSAWithP521AndSHA512,
+			tls.PSSWithSHA256, tls.PSSWithSHA384, tls.PSSWithSHA512, tls.Ed25519},
+	})
+	return err
+}
+
+// tlsTerms are what a configuration comes to; one is in force for all handshakes
+// to come.
+type tlsTerms struct {
+	base *tls.Config
+	err  error
+}
+
+// setTerms puts a configuration's TLS in force.
+func (s *Server) setTerms(cfg *Config) {
+	terms := new(tlsTerms)
+	if cfg.TLS == 0 {
+		terms.err = errors.New("TLS is off")
+	} else if terms.base, terms.err = baseTLS(cfg); terms.err != nil {
+		s.Log.Error("TLS is not possible", "err", terms.err)
+	}
+	s.terms.Store(terms)
+}
+
+// clear ends TLS on the control connection, and goes on without: each side says
+// that its TLS ends (RFC 4217, sections 12.3 and 13). What the client sent before
+// its end is dropped. Some do not say it, and go on in clear at once.
+func (s *session) clear(ctx context.Context) error {
+	t := s.tls
+	_ = t.conn.CloseWrite() // if it cannot be written, nothing can be
+	limit := time.Now().Add(closeTime)
+	if end := s.deadline(); end.Before(limit) {
+		limit = end
+	}
+	s.conn.SetReadDeadline(limit)
+	if err := s.called(ctx); err != nil {
+		return err
+	}
+	t.records.ending = true
+	_, err := io.Copy(io.Discard, t.conn)
+	if err == nil || errors.Is(err, errNotTLS) || errors.Is(err, os.ErrDeadlineExceeded) {
+		err = s.called(ctx)
+	}
+	s.in.reset(s.conn, t.records.stray)
+	t.cleared = true
+	s.entry.SetTLS("")
+	return err
+}
+
+// strip takes TLS off for good, as if AUTH had never been said.
+func (s *session) strip(ctx context.Context) (err error) {
+	if s.encrypted() {
+		err = s.clear(ctx)
+	}
+	s.srv.tickets.leave(s.tls.token)
+	s.tls = nil
+	return err
+}
+
+// endTLS says that nothing more comes, so that the client can tell our end from
+// one that somebody on the way made.
+func (s *session) endTLS() {
+	if s.encrypted() {
+		_ = s.tls.conn.CloseWrite()
+	}
+}
+
+// names are who the client's certificate says it is, in the manner that the
+// configuration trusts. It has been verified.
+func (t *secured) names(kind string) []string {
+	if len(t.state.PeerCertificates) == 0 {
+		return nil
+	}
+	cert := t.state.PeerCertificates[0]
+	switch kind {
+	case "cn":
+		return []string{cert.Subject.CommonName}
+	case "email":
+		return cert.EmailAddresses
+	case "dns":
+		return cert.DNSNames
+	}
+	return nil
+}
+
+// leaf is the client's certificate, nil if it has none.
+func (t *secured) leaf() *x509.Certificate {
+	if len(t.state.PeerCertificates) == 0 {
+		return nil
+	}
+	return t.state.PeerCertificates[0]
+}
+
+// describe is the log's account of a session's TLS.
+func (t *secured) describe() []any {
+	who := "none"
+	if leaf := t.leaf(); leaf != nil {
+		who = leaf.Subject.String()
+	}
+	return []any{"tls", tls.VersionName(t.state.Version), "cipher", tls.CipherSuiteName(t.state.CipherSuite), "certificate", who}
+}
+
+// greetUser notes who has logged in, and how.
+func (s *session) greetUser() {
+	attrs := []any{"user", s.name}
+	if s.tls != nil {
+		s.srv.tickets.own(s.tls.token, s.account.Name)
+		attrs = append(attrs, s.tls.describe()...)
+	}
+	s.log.Info("logged in", attrs...)
+}
+
+// unfit tells when a client has failed to protect its data connection too often
+// in a row: each attempt costs us more than it.
+func (s *session) unfit(err error) error {
+	switch {
+	case s.tls == nil:
+	case !errors.Is(err, errDataTLS) && !errors.Is(err, errUnbound):
+		s.tls.refused = 0
+	default:
+		if s.tls.refused++; s.tls.refused >= s.cfg.MaxCommandErrors {
+			return errTooManyErrors
+		}
+	}
+	return nil
+}
