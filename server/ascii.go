@@ -36,6 +36,14 @@ func (a *fromNetwork) append(dst, src []byte) []byte {
 	return dst
 }
 
+// next is append, and flush when there is nothing to append.
+func (a *fromNetwork) next(dst, src []byte) []byte {
+	if len(src) == 0 {
+		return a.flush(dst)
+	}
+	return a.append(dst, src)
+}
+
 // flush returns what is held back when the data ends.
 func (a *fromNetwork) flush(dst []byte) []byte {
 	if a.cr {

@@ -16,6 +16,7 @@ func TestCommandTable(t *testing.T) {
 	seen := make(map[string]bool)
 	feats := make(map[string]bool)
 	cfg := DefaultConfig()
+	cfg.Compression = 9
 	rig := &session{cfg: &cfg}
 	form := regexp.MustCompile(`^[A-Z][A-Z0-9@]{2,7}$|^SITE [A-Z]+$`)
 	for i, c := range commands {

@@ -60,6 +60,7 @@ type Config struct {
 	MaxTransferTime             time.Duration
 	MaxJobs                     JobLimit
 	MaxHashSize                 int64
+	Compression                 int
 	ListEntries, ListDepth      int
 	UserBandwidth               Bandwidth
 	UserRatio                   Ratio

@@ -116,6 +116,7 @@ var ownDirectives = map[string]string{
 	"MDTMWrite":          "yes",
 	"MaxJobs":            "8 3",
 	"MaxHashSize":        "1G",
+	"CompressionLevel":   "6",
 	"AllowServerCopy":    "yes",
 	"AllowSymlinks":      "yes",
 	"DirAlias":           "pub=/srv/public",

@@ -140,6 +140,9 @@ var Directives = config.Table[Config]{
 	{Name: "MaxHashSize", Group: groupLimits,
 		Help: "How much of a file one checksum may be of; 0 is no limit. A client can ask for the rest by RANG.",
 		Bind: func(c *Config) config.Value { return config.Size(&c.MaxHashSize, 1) }},
+	{Name: "CompressionLevel", Group: groupLimits,
+		Help: "Highest level that MODE Z may compress at, 1 to 9; 0 refuses MODE Z. Some clients use it wherever it is offered, and then a fast network waits for the processor.",
+		Bind: func(c *Config) config.Value { return config.Count(&c.Compression, 0, 9) }},
 	{Name: "LimitRecursion", Short: "L", Group: groupLimits,
 		Help: "Most entries of one listing, and how deep LIST -R goes. Pure-FTPd lists 10000; here a listing needs no memory, and one that is cut short misleads clients that mirror.",
 		Bind: func(c *Config) config.Value {

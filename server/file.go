@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"io"
+	"os"
 
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
@@ -41,11 +42,16 @@ func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), path)
 	first, n, err := mark.of(info.Size)
 	send := func(f *flow) error { return f.sendFile(file, n) }
-	if s.ascii {
+	switch {
+	case s.ascii:
 		var src io.Reader
 		src, err = mark.part(newASCIIReader(file), info.Size)
 		send = func(f *flow) error { return f.send(src) }
-	} else if err == nil {
+	case err != nil:
+	case s.zipped:
+		send = func(f *flow) error { return f.send(io.LimitReader(file, n)) }
+		err = seekTo(file, first)
+	default:
 		if mark == (marker{}) { // clients take the number for the whole size, or for what is left
 			t.accept = sayf(150, "Opening %s mode data connection for %s (%d bytes)", s.typeName(), path, info.Size)
 		}
@@ -130,7 +136,14 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		room, excess = max(0, left), errTooLarge
 	}
 	receive := (*flow).receiveFile
-	if s.ascii {
+	switch {
+	case s.zipped && s.ascii:
+		receive = func(f *flow, file *os.File) error { return f.receiveZip(file, new(fromNetwork).next) }
+	case s.zipped:
+		receive = func(f *flow, file *os.File) error {
+			return f.receiveZip(file, func(_, src []byte) []byte { return src })
+		}
+	case s.ascii:
 		receive = (*flow).receiveASCII
 	}
 	control, strict := s.conn, !s.cfg.KeepUnconfirmed

@@ -170,7 +170,7 @@ func parseXHash(arg string, exists func(path string) bool) (path string, mark ma
 	} else {
 		path = arg
 		words := strings.Split(arg, " ")
-		if n := len(words) - 2; n > 0 && isNumber(words[n]) && isNumber(words[n+1]) && !exists(arg) {
+		if n := len(words) - 2; n > 0 && words[0] != "" && isNumber(words[n]) && isNumber(words[n+1]) && !exists(arg) {
 			path, places = strings.Join(words[:n], " "), words[n:]
 		}
 	}

@@ -64,6 +64,8 @@ func (s *session) cmdRANG(_ context.Context, arg string) (reply, error) {
 		return say(501, "RANG takes the first and the last byte"), nil
 	case first == 1 && last == 0:
 		return say(350, "The next transfer is of the whole file"), nil
+	case s.zipped: // draft-bryan-ftp-range, section 4
+		return say(501, "No ranges in MODE Z"), nil
 	case first > last:
 		return say(501, "A range ends behind its beginning"), nil
 	}

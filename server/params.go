@@ -27,13 +27,18 @@ func (s *session) cmdTYPE(_ context.Context, arg string) (reply, error) {
 }
 
 func (s *session) cmdMODE(_ context.Context, arg string) (reply, error) {
-	switch strings.ToUpper(arg) {
-	case "S":
-		return say(200, "MODE is S"), nil
-	case "B", "C", "Z":
-		return say(504, "MODE is S here"), nil
+	switch mode := strings.ToUpper(arg); mode {
+	case "S", "Z":
+		if mode == "Z" && s.cfg.Compression == 0 {
+			break
+		}
+		s.zipped = mode == "Z"
+		return sayf(200, "MODE is %s", mode), nil
+	case "B", "C":
+	default:
+		return say(501, "No such mode"), nil
 	}
-	return say(501, "No such mode"), nil
+	return say(504, "No such mode here"), nil
 }
 
 func (s *session) cmdSTRU(_ context.Context, arg string) (reply, error) {
@@ -87,6 +92,8 @@ func (s *session) cmdOPTS(_ context.Context, arg string) (reply, error) {
 		if value = strings.ToUpper(strings.TrimSpace(value)); value == "STOR" || value == "RETR" {
 			return say(200, "REST works"), nil
 		}
+	case "MODE":
+		return s.optsMODE(value), nil
 	case "HASH":
 		return s.optsHASH(strings.TrimSpace(value)), nil
 	case "MLST":
@@ -165,6 +172,10 @@ func (s *session) status() reply {
 	if s.ascii {
 		kind = "A"
 	}
+	mode := "S"
+	if s.zipped {
+		mode = "Z"
+	}
 	who := phrasef("not logged in")
 	if s.account != nil {
 		who = phrasef("logged in as %s", s.name)
@@ -172,7 +183,7 @@ func (s *session) status() reply {
 	r := reply{code: 211, text: phrasef("End"), lines: []phrase{
 		phrasef("Status of the server:"),
 		phrasef("connected from %s for %s, %s", s.peer.Addr(), time.Since(s.born).Round(time.Second), who),
-		verbatim("TYPE " + kind + ", STRU F, MODE S"),
+		verbatim("TYPE " + kind + ", STRU F, MODE " + mode),
 	}}
 	switch {
 	case i.State == registry.Listing:

@@ -160,6 +160,8 @@ func (s *session) cmdSIZE(_ context.Context, arg string) (reply, error) {
 		return reply{}, err
 	case !i.IsRegular():
 		return reply{}, vfs.ErrNotRegular
+	case s.zipped: // what RETR would send is not known before it is made
+		return say(550, "No size in MODE Z"), nil
 	case !s.ascii:
 		return fixed(213, "%d", i.Size), nil
 	case i.Size > maxASCIIScan:

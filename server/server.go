@@ -182,7 +182,7 @@ func (s *Server) handle(conn net.Conn, implicit bool) {
 	}
 	peer, local := ends.from, ends.to
 	c := &session{srv: s, cfg: cfg, local: local, peer: peer, implicit: implicit, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
-		born: now, heard: now, worked: now, ascii: true, facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
+		born: now, heard: now, worked: now, ascii: true, level: min(zipLevel, cfg.Compression), facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	leave := func(why error) {

@@ -65,6 +65,8 @@ type session struct {
 
 	// Protocol state
 	ascii    bool
+	zipped   bool   // MODE Z
+	level    int    // of its compression
 	mark     marker // REST or RANG
 	from     string // RNFR; "" if none
 	facts    factSet
@@ -478,6 +480,7 @@ func (s *session) logout() {
 	}
 	s.fs, s.account, s.name, s.cwd, s.from = nil, nil, "", "", ""
 	s.ascii, s.mark, s.epsvAll = true, marker{}, false
+	s.zipped, s.level = false, min(zipLevel, s.cfg.Compression)
 	s.facts, s.digest, s.original = defaultFacts, 0, ""
 	s.lang = s.cfg.language()
 	s.charset = s.cfg.ClientCharset
@@ -503,6 +506,9 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 		return say(425, "Use PASV, EPSV, PORT or EPRT first"), nil
 	}
 	s.data = nil
+	if s.zipped {
+		s.compress(t)
+	}
 	_, t.calls = o.(*active)
 	t.shield = s.shield()
 	if a := o.ready(); a != nil {

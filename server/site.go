@@ -170,8 +170,12 @@ func (s *session) siteUTIME(_ context.Context, arg string) (reply, error) {
 func parseUTIME(arg string) (t time.Time, path string, ok bool) {
 	if words := strings.Split(arg, " "); len(words) >= 5 && strings.EqualFold(words[len(words)-1], "UTC") {
 		n := len(words) - 4
-		if t, ok := parseStamp(words[n+1]); ok {
-			return t, strings.Join(words[:n], " "), true
+		path = strings.Join(words[:n], " ")
+		_, ok1 := parseStamp(words[n])
+		t, ok2 := parseStamp(words[n+1])
+		_, ok3 := parseStamp(words[n+2])
+		if path != "" && ok1 && ok2 && ok3 {
+			return t, path, true
 		}
 	}
 	when, path, _ := strings.Cut(arg, " ")

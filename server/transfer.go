@@ -72,6 +72,7 @@ type flow struct {
 	orphaned bool          // the client had left without a word when the data ended
 	unsigned bool          // and its TLS had not
 	strict   bool          // which is then a part
+	zip      io.Writer     // in MODE Z, what compresses
 	room     int64         // of an upload: bytes that there is room for
 	excess   error         // what is wrong if more come
 	bytes    int64
@@ -393,8 +394,17 @@ func (f *flow) send(src io.Reader) error {
 	}
 }
 
-// write sends p, however slowly the client takes it, as long as it takes some.
+// write sends p, compressed if that is asked for.
 func (f *flow) write(p []byte) error {
+	if f.zip != nil {
+		_, err := f.zip.Write(p)
+		return err
+	}
+	return f.push(p)
+}
+
+// push sends p, however slowly the client takes it, as long as it takes some.
+func (f *flow) push(p []byte) error {
 	for len(p) > 0 {
 		if err := f.arm(); err != nil {
 			return err
