@@ -1,13 +1,13 @@
 package server
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
 	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +20,26 @@ type port struct {
 	fd      int          // -1 once it is closed, or waited at
 	waiting net.Listener // who waits, does so through the runtime
 	at      netip.AddrPort
+}
+
+// What follows calls the kernel without telling the scheduler, as package syscall
+// does for calls that cannot block. None on a socket in non-blocking mode does,
+// but they take long enough, when the other end is on this machine, for the
+// scheduler to give the processor away meanwhile; the way back costs more than
+// the call.
+
+func rawCall(trap, a, b, c, d uintptr) (int, error) {
+	r, _, errno := unix.RawSyscall6(trap, a, b, c, d, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(r), nil
+}
+
+// closeSocket closes a socket that nobody lingers for.
+func closeSocket(fd int) error {
+	_, err := rawCall(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0)
+	return err
 }
 
 // backlog is how many connections may wait to be accepted; strangers may be first.
@@ -42,10 +62,11 @@ func listenAt(addr netip.Addr, number uint16) (net.Listener, error) {
 		err = os.NewSyscallError("bind", unix.Bind(fd, name))
 	}
 	if err == nil {
-		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
+		_, lerr := rawCall(unix.SYS_LISTEN, uintptr(fd), backlog, 0, 0)
+		err = os.NewSyscallError("listen", lerr)
 	}
 	if err != nil {
-		unix.Close(fd)
+		closeSocket(fd)
 		return nil, err
 	}
 	return &port{fd: fd, at: at}, nil
@@ -83,7 +104,7 @@ func (p *port) Close() error {
 	}
 	fd := p.fd
 	p.fd = -1
-	return unix.Close(fd)
+	return closeSocket(fd)
 }
 
 // Accept waits for a connection.
@@ -121,19 +142,19 @@ func (p *port) take() *arrival {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.fd >= 0 {
-		fd, from, err := unix.Accept4(p.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.ECONNABORTED) {
+		var from unix.RawSockaddrInet6 // has room for IPv4, too
+		size := uint32(unsafe.Sizeof(from))
+		fd, err := rawCall(unix.SYS_ACCEPT4, uintptr(p.fd), uintptr(unsafe.Pointer(&from)),
+			uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if err == unix.EINTR || err == unix.ECONNABORTED {
 			continue
 		}
 		if err != nil {
 			return nil
 		}
-		a := &arrival{fd: fd}
-		switch from := from.(type) {
-		case *unix.SockaddrInet4:
-			a.from = netip.AddrFrom4(from.Addr)
-		case *unix.SockaddrInet6:
-			a.from = netip.AddrFrom16(from.Addr).Unmap()
+		a := &arrival{fd: fd, from: netip.AddrFrom16(from.Addr).Unmap()}
+		if from.Family == unix.AF_INET {
+			a.from = netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&from)).Addr)
 		}
 		return a
 	}
@@ -147,7 +168,7 @@ type arrival struct {
 	from netip.Addr
 }
 
-func (a *arrival) close() { unix.Close(a.fd) }
+func (a *arrival) close() { closeSocket(a.fd) }
 
 // conn hands the connection over to the runtime.
 func (a *arrival) conn() (net.Conn, error) {
@@ -156,11 +177,12 @@ func (a *arrival) conn() (net.Conn, error) {
 	return net.FileConn(f)
 }
 
-// send writes as much as goes without waiting. Why no more goes is found out by
-// who sends the rest.
+// send writes as much as goes without waiting, which is with the end of the data
+// if that is all: they are one segment then. Why no more goes is found out by who
+// sends the rest.
 func (a *arrival) send(p []byte) (sent int) {
 	for sent < len(p) {
-		n, err := unix.Write(a.fd, p[sent:])
+		n, err := rawCall(unix.SYS_SENDTO, uintptr(a.fd), uintptr(unsafe.Pointer(&p[sent])), uintptr(len(p)-sent), unix.MSG_MORE|unix.MSG_NOSIGNAL)
 		sent += max(n, 0)
 		if err != nil && err != unix.EINTR {
 			break
@@ -173,7 +195,7 @@ func (a *arrival) send(p []byte) (sent int) {
 // so long. The same goes for what is wrong with the connection.
 func (a *arrival) receive(p []byte, wait time.Duration) (n int, ended bool) {
 	for n < len(p) {
-		got, err := unix.Read(a.fd, p[n:])
+		got, err := rawCall(unix.SYS_READ, uintptr(a.fd), uintptr(unsafe.Pointer(&p[n])), uintptr(len(p)-n), 0)
 		switch {
 		case got > 0:
 			n += got
@@ -195,6 +217,6 @@ func (a *arrival) receive(p []byte, wait time.Duration) (n int, ended bool) {
 // reset the connection.
 func (a *arrival) clean() bool {
 	var one [1]byte
-	n, _, err := unix.Recvfrom(a.fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	n, err := rawCall(unix.SYS_RECVFROM, uintptr(a.fd), uintptr(unsafe.Pointer(&one)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == unix.EAGAIN || err == nil && n == 0
 }

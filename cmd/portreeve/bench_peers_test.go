@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -123,7 +124,8 @@ func raiseLoopback() error {
 
 // compete runs a trial with every server in turns.
 func (t trial) compete(a *arena) report {
-	rounds := cmp.Or(t.rounds, usualRounds)
+	asked, _ := strconv.Atoi(os.Getenv("PORTREEVE_BENCH_ROUNDS"))
+	rounds := cmp.Or(t.rounds, asked, usualRounds)
 	out := make(report, len(t.measures))
 	for i, m := range t.measures {
 		out[i] = &result{Trial: t.name, Measure: m.name, Less: m.less, Bar: m.bar, against: m.against, Limit: m.limit, Values: make(map[string][]float64)}
