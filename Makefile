@@ -73,9 +73,9 @@ PEER_DEBS := pure-ftpd pure-ftpd-common vsftpd proftpd-core proftpd-mod-crypto \
 	libsodium23 libwrap0 libhiredis0.14 libmemcached11 libmemcachedutil2 libhashkit2 libpcre2-posix3
 
 .PHONY: bench-peers
-bench-peers: $(PEERS) ## measure beside other servers; BENCH=regexp SERVERS=regexp ROUNDS=n choose; needs root, apt-get, Linux
+bench-peers: $(PEERS) ## measure beside other servers; BENCH=regexp SERVERS=regexp ROUNDS=n choose, BEFORE=program joins in; needs root, apt-get, Linux
 	PORTREEVE_PEERS='$(CURDIR)/$(PEERS)' PORTREEVE_BENCH_JSON='$(CURDIR)/.tools/bench-peers.json' PORTREEVE_BENCH_SERVERS='$(SERVERS)' \
-		PORTREEVE_BENCH_ROUNDS='$(ROUNDS)' \
+		PORTREEVE_BENCH_ROUNDS='$(ROUNDS)' PORTREEVE_BENCH_BEFORE='$(BEFORE)' \
 		$(GO) test -run '^$$' -bench 'Peers/$(BENCH)' -benchtime 1x -timeout 40m ./cmd/portreeve
 
 $(PEERS):

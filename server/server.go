@@ -42,7 +42,8 @@ type Server struct {
 	outside  outside       // what ForcePassiveIP names
 	draining chan struct{} // closed when the server stops
 	jobs     jobs
-	threads  chan struct{} // held by downloads that hold a thread
+	threads  chan struct{} // held by transfers that hold a thread for as long as they last
+	brief    chan struct{} // held by those that do for a moment
 	buffers  sync.Pool     // of *[smallest]byte
 
 	handshakes handshakes
@@ -61,7 +62,8 @@ var ErrClosed = errors.New("server closed")
 // New makes a server of cfg. It listens to nothing yet.
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
 	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, tickets: newTickets(),
-		draining: make(chan struct{}), threads: make(chan struct{}, threads), listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]context.CancelCauseFunc)}
+		draining: make(chan struct{}), threads: make(chan struct{}, bulkThreads), brief: make(chan struct{}, briefThreads),
+		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]context.CancelCauseFunc)}
 	s.buffers.New = func() any { return new([smallest]byte) }
 	s.Configure(cfg)
 	return s

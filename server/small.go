@@ -21,12 +21,15 @@ const smallest = 64 << 10
 // near sends it as soon as it has read 150.
 const brief = time.Millisecond
 
+// briefThreads is how many may wait so at a time.
+const briefThreads = 16
+
 // atOnce tries to do the work of a transfer over a connection that is there, and
 // tells whether it was done: if not, what was moved is in t.
 func (s *session) atOnce(ctx context.Context, t *transfer, a *arrival) bool {
 	select { // who waits in the kernel holds a thread
-	case s.srv.threads <- struct{}{}:
-		defer func() { <-s.srv.threads }()
+	case s.srv.brief <- struct{}{}:
+		defer func() { <-s.srv.brief }()
 	default:
 		return false
 	}

@@ -62,7 +62,7 @@ func TestSmallUploadInPieces(t *testing.T) {
 	c.cmd(150, "STOR f")
 	for i := range 3 {
 		for range 100 { // until the server has found that it must wait
-			if i > 0 && len(r.srv.threads) == 0 {
+			if i > 0 && len(r.srv.brief) == 0 {
 				break
 			}
 			c.cmd(211, "STAT")

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,8 +67,8 @@ type flow struct {
 	entry    *registry.Entry
 	throttle throttle
 	stall    time.Duration
-	threads  chan struct{} // a place for each thread that may wait for a client
-	slow     bool          // this one is not worth a thread
+	threads  chan struct{} // a place for each thread that does nothing but move
+	until    int64         // before so many bytes this one is not worth a thread
 	leave    *atomic.Bool  // the client said QUIT
 	orphaned bool          // the client had left without a word when the data ended
 	unsigned bool          // and its TLS had not
@@ -223,10 +224,15 @@ func (f *flow) arm() error {
 	return nil
 }
 
-// count notes that a step moved n bytes, and keeps the rate.
-func (f *flow) count(n int64) error {
+// moved notes that n bytes were moved.
+func (f *flow) moved(n int64) {
 	f.bytes += n
 	f.entry.Moved(int(n))
+}
+
+// count is moved, and keeps the rate.
+func (f *flow) count(n int64) error {
+	f.moved(n)
 	return f.throttle.wait(f.ctx, n)
 }
 
@@ -297,16 +303,10 @@ func (f *flow) sendFile(file *os.File, size int64) error {
 		return err
 	}
 	for from -= sent; sent < size; {
-		if err := f.arm(); err != nil {
-			return err
-		}
-		n, err := f.sendStep(file, min(size-sent, f.throttle.step()))
+		n, err := f.sendSome(file, size-sent)
 		sent += n
-		if cerr := f.count(n); cerr != nil {
-			return cerr
-		}
 		if errors.Is(err, io.EOF) {
-			return errShrunk // CopyN has moved less than it should
+			return errShrunk // less was moved than should
 		}
 		if err := f.judge(err, n); err != nil {
 			return err
@@ -320,10 +320,35 @@ func (f *flow) sendFile(file *os.File, size int64) error {
 	return nil
 }
 
+// bulkFrom is the least that is worth starting a thread for.
+const bulkFrom = 256 << 10
+
+// sendSome sends some of what is left of a file.
+func (f *flow) sendSome(file *os.File, left int64) (int64, error) {
+	if n, err := f.bulk(file, left, (*flow).sendBulk); n > 0 || err != nil {
+		return n, err
+	}
+	if err := f.arm(); err != nil {
+		return 0, err
+	}
+	n, err := io.CopyN(f.conn, file, min(left, f.throttle.step()))
+	return n, cmp.Or(f.count(n), err)
+}
+
 // receiveFile writes what comes to file, where it stands, until the client
 // ends. Concrete types again: the kernel moves it (splice).
 func (f *flow) receiveFile(file *os.File) error {
 	for {
+		if f.bytes >= bulkFrom {
+			n, err := f.bulk(file, f.room, (*flow).receiveBulk)
+			f.room -= n
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
 		if err := f.arm(); err != nil {
 			return err
 		}

@@ -61,7 +61,10 @@ func contestants(b *testing.B, home string) []*contestant {
 	}
 	cert := filepath.Join(dir, "cert.pem")
 	selfSigned(b, cert)
-	all := []*contestant{ours(b, home, cert)}
+	all := []*contestant{ours(b, "portreeve", "", home, cert)}
+	if before := os.Getenv("PORTREEVE_BENCH_BEFORE"); before != "" { // a change is measured in one run
+		all = append(all, ours(b, "before", before, home, cert))
+	}
 	root := peersDir()
 	if os.Getuid() != 0 || root == "" {
 		b.Log("the other servers need root, and PORTREEVE_PEERS to say where they are (make bench-peers): measuring ours alone")
@@ -129,11 +132,11 @@ func selfSigned(b *testing.B, path string) {
 	os.Chmod(path, 0o600)
 }
 
-func ours(b *testing.B, home, cert string, directives ...string) *contestant {
+func ours(b *testing.B, name, binary, home, cert string, directives ...string) *contestant {
 	b.Helper()
-	c := &contestant{name: "portreeve", user: "bench", mlsd: true, processes: newProcesses(b, "portreeve")}
+	c := &contestant{name: name, user: "bench", mlsd: true, processes: newProcesses(b, name)}
 	c.site = newSite(b, nil, append([]string{"LogLevel warn", "MaxClientsNumber 20000"}, directives...)...)
-	c.site.home, c.site.processes = home, c.processes
+	c.site.home, c.site.processes, c.site.binary = home, c.processes, binary
 	c.site.addUser(b, "bench")
 	c.site.start(b)
 	c.port, c.root = c.site.port4, c.site.cmd.Process.Pid

@@ -54,7 +54,7 @@ func workloads() []trial {
 				run: small(verb, sessions, false), measures: []measure{{name: "files/s", bar: bar}, {name: "server CPU, µs/file", less: true}}})
 		}
 	}
-	all = append(all, trial{name: "RETR of 4 KiB files, TLS", able: secured, run: small("RETR", 1, true),
+	all = append(all, trial{name: "TLS RETR of 4 KiB files", able: secured, run: small("RETR", 1, true),
 		measures: []measure{{name: "files/s", bar: 1}, {name: "server CPU, µs/file", less: true}}})
 	return all
 }
@@ -220,7 +220,7 @@ func large(verb string, streams int, secure bool) trial {
 	t := trial{name: fmt.Sprintf("%s of 1 GiB, %d streams", verb, streams),
 		measures: []measure{{name: "GB/s", bar: .97}, {name: "server CPU, s/GiB", less: true, bar: 1}}}
 	if secure {
-		t.name += ", TLS"
+		t.name = "TLS " + t.name
 		t.able = secured
 		t.measures[0].bar = 1
 	}

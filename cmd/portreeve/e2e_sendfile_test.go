@@ -50,8 +50,9 @@ func TestKernelCopies(t *testing.T) {
 	if n := copied(calls, "sendfile"); n != size {
 		t.Errorf("a download of %d bytes sent %d by sendfile", size, n)
 	}
-	// Each byte of an upload is spliced twice: into a pipe, and out of it.
-	if n := copied(calls, "splice"); n != 2*size {
+	// Each byte of an upload is spliced twice: into a pipe, and out of it. What might
+	// be a small file, the first 64 KiB, is not.
+	if n := copied(calls, "splice"); n < 2*(size-64<<10) || n > 2*size {
 		t.Errorf("an upload of %d bytes moved %d by splice", size, n)
 	}
 }

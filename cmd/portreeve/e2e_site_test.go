@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,6 +42,7 @@ type site struct {
 	port4, port6 string
 	uid          int // of the users' files
 	cred         *syscall.Credential
+	binary       string     // instead of the one that is built
 	wrap         []string   // a program that runs the daemon
 	processes    *processes // of processes that the daemon is to begin in
 	log          *logBuffer
@@ -191,7 +193,7 @@ func (d *site) start(t testing.TB) {
 // program is a command of ours, run as the daemon is.
 func (d *site) program(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(built.path(t), args...)
+	cmd := exec.Command(cmp.Or(d.binary, built.path(t)), args...)
 	cmd.Dir = d.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir,
 		"PORTREEVE_DB=" + filepath.Join(d.dir, "users.db"), "PORTREEVE_SOCKET=" + d.socket()}
