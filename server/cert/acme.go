@@ -1,7 +1,6 @@
 package cert
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,11 +210,12 @@ func (a ACME) check() error {
 }
 
 // makeHome makes the folder of what the authority gives, which is nobody else's.
+// The one above it may be others' too, and stays as it is.
 func (a ACME) makeHome() error {
 	if err := os.MkdirAll(a.home(), 0o700); err != nil {
 		return fmt.Errorf("making the folder for ACME: %w", err)
 	}
-	if err := os.Chmod(cmp.Or(a.Folder, a.home()), 0o700); err != nil {
+	if err := os.Chmod(a.home(), 0o700); err != nil {
 		return fmt.Errorf("closing the folder for ACME: %w", err)
 	}
 	return nil

@@ -103,10 +103,10 @@ func (s *Store) remind(now time.Time) {
 		}
 		e.stage = stage
 		args := []any{"names", strings.Join(e.cert.names(), " "), "file", e.pair.String(), "expires", leaf.NotAfter}
-		switch before := reminders[stage-1]; {
-		case before == 0:
+		switch reminders[stage-1] {
+		case 0:
 			s.log.Error("certificate has expired: clients will refuse it", args...)
-		case before == day:
+		case day:
 			s.log.Error("certificate expires within a day", args...)
 		default:
 			s.log.Warn("certificate expires soon", append(args, "days", int(leaf.NotAfter.Sub(now)/day))...)
