@@ -21,7 +21,7 @@ func certOptions(cfg server.Config) (cert.Options, error) {
 	case len(cfg.CertFile)+len(cfg.ACME) == 0:
 		return cert.Options{}, usagef(`TLS needs a certificate, and there is no CertFile; "portreeve cert new" makes one`)
 	}
-	return cert.Options{Files: certPairs(cfg), ACME: acmeOptions(cfg)}, nil
+	return cert.Options{Files: certPairs(cfg), ACME: acmeOptions(cfg), External: cfg.ExtCert}, nil
 }
 
 func acmeOptions(cfg server.Config) cert.ACME {

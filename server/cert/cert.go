@@ -3,7 +3,7 @@
 // A Store has them from files, which it looks at again while it runs, so that a
 // renewal by others needs no restart; and from a certification authority that
 // speaks ACME (RFC 8555), which it asks itself. A handshake never waits for
-// either: Get looks at what is in memory.
+// either: Get looks at what is in memory, unless a program is to choose.
 //
 // Which certificate a client is shown follows from the name it asks for in the
 // handshake (SNI, RFC 6066, section 3), from the names in the certificates, and
@@ -32,6 +32,8 @@ var ErrNone = errors.New("there is no certificate")
 type Options struct {
 	Files []Pair // the first is shown to who asks for no name
 	ACME  ACME   // come after the files
+
+	External string // socket of a program that chooses by name; "" is none
 }
 
 // A Store has the certificates of a server. Make it by New, fill it by Configure,
@@ -42,9 +44,10 @@ type Store struct {
 	wake  chan struct{}         // tells the renewals that there is another plan
 
 	// mu guards the fields that follow, and the fields of the entries.
-	mu      sync.Mutex
-	acme    ACME
-	entries []*entry
+	mu       sync.Mutex
+	acme     ACME
+	external *external
+	entries  []*entry
 }
 
 // An entry is a place where a certificate is, and what is known of it.
@@ -92,10 +95,10 @@ func (s *Store) Prepare(opts Options) (use func(), err error) {
 		return nil, err
 	}
 	entries = append(entries, opts.ACME.entries(time.Now())...)
-	return func() { s.use(entries, opts.ACME) }, nil
+	return func() { s.use(entries, opts) }, nil
 }
 
-func (s *Store) use(entries []*entry, a ACME) {
+func (s *Store) use(entries []*entry, opts Options) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, e := range entries {
@@ -110,7 +113,10 @@ func (s *Store) use(entries []*entry, a ACME) {
 			entries[i] = old.renewed(e)
 		}
 	}
-	s.acme, s.entries = a, entries
+	s.acme, s.entries, s.external = opts.ACME, entries, nil
+	if opts.External != "" {
+		s.external = &external{socket: opts.External, known: make(map[Pair]*entry)}
+	}
 	s.publish()
 	s.remind(time.Now())
 	s.nudge()
@@ -153,13 +159,17 @@ func (s *Store) publish() {
 			all = append(all, e.cert)
 		}
 	}
-	s.shown.Store(arrange(all))
+	sh := arrange(all)
+	sh.external = s.external
+	s.shown.Store(sh)
 }
 
 // shown is every certificate by the names it is good for.
 type shown struct {
 	byName map[string][]*certificate // names and wildcards, in lower case
 	first  []*certificate            // for whom no name finds one
+
+	external *external // is asked before; nil: nobody is
 }
 
 func arrange(all []*certificate) *shown {
@@ -204,6 +214,12 @@ func (s *Store) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	sh := s.shown.Load()
 	if sh == nil || len(sh.first) == 0 {
 		return nil, ErrNone
+	}
+	if sh.external != nil && askable(hello.ServerName) {
+		c, err := sh.external.choose(hello.Context(), hello.ServerName)
+		if c != nil || err != nil {
+			return c, err
+		}
 	}
 	list := sh.candidates(hello.ServerName)
 	if len(list) == 1 {
