@@ -17,10 +17,13 @@ LINT_VERSION := v2.15.0
 LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
 # Programs that the tests run, each with the Debian package that has it. The
-# race detector needs a C compiler; strace shows that downloads use sendfile.
+# race detector needs a C compiler; strace shows that downloads use sendfile;
+# Java and Perl run libraries that take listings apart.
 CLIENTS := curl:curl lftp:lftp wget:wget ncftpput:ncftp ncftpget:ncftp tnftp:tnftp \
 	inetutils-ftp:inetutils-ftp python3:python3 php:php-cli pure-ftpd:pure-ftpd pure-pw:pure-ftpd-common \
-	strace:strace gcc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates
+	strace:strace gcc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates \
+	perl:perl /usr/share/perl5/File/Listing.pm:libfile-listing-perl \
+	javac:default-jdk-headless /usr/share/java/commons-net.jar:libcommons-net-java
 
 # What must compile besides the machine at hand: system/processor.
 PORTS := freebsd/amd64 darwin/arm64 linux/arm64
