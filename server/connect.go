@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	registry "portreeve/server/session"
 )
 
 // The commands that prepare a data connection: PASV, EPSV, PORT and EPRT. Each
@@ -231,3 +233,46 @@ func (s *session) connectTo(to netip.AddrPort, verb string) (reply, error) {
 		netip.AddrPortFrom(zoned(to.Addr(), zoneOf(s.conn.LocalAddr())), to.Port())}
 	return sayf(200, "%s command successful", verb), nil
 }
+
+// cmdESTA and cmdESTP make the data connection that was prepared, and tell where
+// it comes from or leads to, before anything goes over it: so a client learns
+// whether addresses are translated between them, which is Pure-FTPd's idea.
+
+func (s *session) cmdESTA(ctx context.Context, _ string) (reply, error) {
+	if _, ok := s.data.(*active); !ok {
+		return say(520, "PORT or EPRT first"), nil
+	}
+	return s.meet(ctx, "ESTA", "Connected from", net.Conn.LocalAddr)
+}
+
+func (s *session) cmdESTP(ctx context.Context, _ string) (reply, error) {
+	if _, ok := s.data.(*passive); !ok {
+		return say(520, "PASV or EPSV first"), nil
+	}
+	return s.meet(ctx, "ESTP", "Connected to", net.Conn.RemoteAddr)
+}
+
+// meet waits for the data connection beside the session, as a transfer does.
+func (s *session) meet(ctx context.Context, verb, text string, end func(net.Conn) net.Addr) (reply, error) {
+	o, limit := s.data, s.cfg.ConnectTimeout
+	s.data = nil
+	t := &transfer{verb: verb, kind: registry.Working, size: -1}
+	t.work = func(f *flow) (reply, error) {
+		conn, err := t.connect(f.ctx, o, limit)
+		if err != nil {
+			return reply{}, err
+		}
+		t.made = &established{conn}
+		at := addrPort(end(conn))
+		return fixed(225, "%s (|%s|%s|%d|)", text, familyOf(at.Addr()), at.Addr(), at.Port()), nil
+	}
+	go t.toil(s.launch(ctx, t), s, func() {})
+	return reply{}, nil
+}
+
+// An established opener has its connection.
+type established struct{ net.Conn }
+
+func (e *established) ready() *arrival                        { return nil }
+func (e *established) open(context.Context) (net.Conn, error) { return e.Conn, nil }
+func (e *established) close()                                 { e.Conn.Close() }

@@ -60,18 +60,18 @@ func (s *session) work(ctx context.Context, t *transfer) (reply, error) {
 		}
 		return say(450, "Too many jobs at a time, try again later"), nil
 	}
-	go t.toil(s.launch(ctx, t), s, account)
+	go t.toil(s.launch(ctx, t), s, func() { s.srv.jobs.release(account) })
 	return reply{}, nil
 }
 
-// toil is move for a job. Its place is free when its client hears that it is over.
-func (t *transfer) toil(ctx context.Context, s *session, account string) {
+// toil is move for a job; its place is free when its client hears that it is over.
+func (t *transfer) toil(ctx context.Context, s *session, release func()) {
 	var r result
 	defer func() {
 		if p := recover(); p != nil {
 			r.err = fmt.Errorf("%w: %v\n%s", errFault, p, debug.Stack())
 		}
-		s.srv.jobs.release(account)
+		release()
 		t.done <- r
 	}()
 	start := time.Now()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	registry "portreeve/server/session"
@@ -299,6 +301,68 @@ func FuzzUTIME(f *testing.F) {
 		}
 		if !strings.Contains(arg, formatTime(when)[:12]) {
 			t.Fatalf("parseUTIME(%q) = %v", arg, when)
+		}
+	})
+}
+
+// ESTA connects at once, and the next transfer goes over that connection.
+func TestESTA(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.put("f", "content")
+		l, err := r.net.listenAt(netip.MustParseAddrPort("198.51.100.7:50001"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		c := r.login()
+		c.cmd(200, "TYPE I")
+		c.cmd(200, "PORT 198,51,100,7,195,81")
+		c.say("ESTA")
+		data, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := c.want(225); text != "225 Connected from (|1|192.0.2.1|20|)" {
+			t.Error(text)
+		}
+		c.cmd(520, "ESTA")
+		c.cmd(150, "RETR f")
+		if got, err := io.ReadAll(data); err != nil || string(got) != "content" {
+			t.Errorf("%q, %v", got, err)
+		}
+		c.want(226)
+	})
+}
+
+// Two names of one file have the same "unique" fact, two files have not, and
+// nobody learns from it where on the disk a file is.
+func TestUniqueT231(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.put("a", "x")
+		r.put("c", "x")
+		if err := os.Link(filepath.Join(r.home, "a"), filepath.Join(r.home, "b")); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(filepath.Join(r.home, "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		inode := fmt.Sprintf("%x", info.Sys().(*syscall.Stat_t).Ino)
+		c := r.login()
+		c.cmd(200, "OPTS MLST unique;")
+		fact := func(name string) string {
+			_, rest, _ := strings.Cut(c.cmd(250, "MLST %s", name), "unique=")
+			value, _, _ := strings.Cut(rest, ";")
+			return value
+		}
+		a, b, other := fact("a"), fact("b"), fact("c")
+		if a == "" || a != b || a == other {
+			t.Errorf("of one file %s and %s, of another %s", a, b, other)
+		}
+		if strings.HasSuffix(a, inode) {
+			t.Errorf("%s has the inode %s", a, inode)
 		}
 	})
 }

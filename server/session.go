@@ -558,6 +558,9 @@ func (s *session) finish(r result) {
 	s.xfer = nil
 	t.cancel(nil)
 	s.entry.End(r.err)
+	if t.made != nil {
+		s.data = t.made
+	}
 	select {
 	case <-t.opened:
 		s.announce(t)

@@ -43,6 +43,7 @@ type transfer struct {
 	cancel context.CancelCauseFunc
 	opened chan struct{} // closed when the data connection is there
 	done   chan result
+	made   opener      // what ESTA and ESTP leave to the next transfer
 	said   bool        // 150 is on the wire
 	leave  atomic.Bool // the client said QUIT
 }
