@@ -185,6 +185,9 @@ func (s *session) status() reply {
 		phrasef("connected from %s for %s, %s", s.peer.Addr(), time.Since(s.born).Round(time.Second), who),
 		verbatim("TYPE " + kind + ", STRU F, MODE " + mode),
 	}}
+	if s.tls != nil {
+		r.lines = append(r.lines, s.tls.status())
+	}
 	switch {
 	case i.State == registry.Listing:
 		r.lines = append(r.lines, phrasef("listing %s: %d bytes so far", i.Path, i.Moved))

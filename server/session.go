@@ -232,15 +232,18 @@ func (s *session) attend(ctx context.Context) (end error) {
 			lines = make(chan line, 1)
 			s.read(lines)
 		case l := <-lines:
-			if err := s.received(ctx, l); err != nil && !(s.deaf && t.leave.Load()) {
-				end = cmp.Or(end, err)
-				s.lost(t)
-			}
+			end = cmp.Or(end, s.heed(ctx, l))
 			if s.deaf {
 				lines = nil
 			} else {
 				s.read(lines)
 			}
+		case heard := <-t.ask:
+			end = cmp.Or(end, s.catchUp(ctx, lines))
+			if s.deaf {
+				lines = nil
+			}
+			close(heard)
 		case <-drain:
 			drain = nil
 			end = errShutdown // a transfer has its time; Shutdown ends ctx when that is over
@@ -512,7 +515,7 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 	_, t.calls = o.(*active)
 	t.shield = s.shield()
 	if a := o.ready(); a != nil {
-		if t.small != nil && t.rate == 0 && t.shield == nil && s.atOnce(ctx, t, a) {
+		if t.small != nil && t.rate == 0 && t.shield == nil && !s.encrypted() && s.atOnce(ctx, t, a) {
 			return reply{}, nil
 		}
 		t.conn, _ = a.conn() // which it is for want of descriptors or memory only, and then open says so
@@ -531,6 +534,9 @@ func (s *session) launch(ctx context.Context, t *transfer) context.Context {
 	work, cancel := context.WithCancelCause(limited)
 	t.cancel = func(why error) { cancel(why); stop() }
 	t.opened, t.done = make(chan struct{}), make(chan result, 1)
+	if s.encrypted() {
+		t.ask = make(chan chan struct{})
+	}
 	s.xfer = t
 	s.entry.Begin(registry.Transfer{State: t.kind, Path: t.path, Offset: t.offset, Size: t.size,
 		Abort: func() { t.cancel(errEnded) }})

@@ -251,6 +251,18 @@ func (t *secured) describe() []any {
 	return []any{"tls", tls.VersionName(t.state.Version), "cipher", tls.CipherSuiteName(t.state.CipherSuite), "certificate", who}
 }
 
+// status is a line of STAT.
+func (t *secured) status() phrase {
+	control, data := phrasef("control connection in clear"), phrasef("data in clear")
+	if !t.cleared {
+		control = phrasef("control connection protected by %s, %s", tls.VersionName(t.state.Version), tls.CipherSuiteName(t.state.CipherSuite))
+	}
+	if t.private {
+		data = phrasef("data protected")
+	}
+	return phrasef("%s, %s", control, data)
+}
+
 // greetUser notes who has logged in, and how.
 func (s *session) greetUser() {
 	attrs := []any{"user", s.name}

@@ -47,7 +47,9 @@ import (
 //	tls [max=1.2] [alpn=a,b] [cert=name] [wants=ftp]   the client's handshake, after AUTH
 //	tls fails [options]        which the server must refuse
 //	clear | abandon            both sides, or the server alone, end TLS, and go on
-//	protect                    the client's handshake on the data connection
+//	secure                     login behind TLS, with data protected
+//	protect [resumes]          the client's handshake on the data connection
+//	cut                        the end of the data connection, and none of its TLS
 //	implicit                   the client comes to a port of implicit TLS
 //	uncertified                the server has no certificate
 //	eof                        the server closes
@@ -99,6 +101,7 @@ type play struct {
 	rig   *rig
 	c     *client
 	data  net.Conn
+	raw   net.Conn // under data, if that is protected
 	mark  time.Time
 	skip  bool // lines until one is as expected
 	where string
@@ -176,6 +179,9 @@ func (p *play) step(line string) {
 	case "implicit":
 		p.rig.implicit = true
 		return
+	case "secure":
+		p.c = p.rig.secureLogin()
+		return
 	case "login":
 		p.c = p.rig.login()
 		return
@@ -226,7 +232,7 @@ func (p *play) talk(verb, arg string) {
 	case "recv":
 		p.data.SetReadDeadline(time.Now().Add(time.Minute))
 		got, err := io.ReadAll(p.data)
-		if err != nil || string(got) != p.text(arg) {
+		if err != nil || arg != "*" && string(got) != p.text(arg) {
 			p.fail("received %q, %v", got, err)
 		}
 	case "sent":
@@ -276,11 +282,20 @@ func (p *play) talk(verb, arg string) {
 	case "abandon":
 		p.c.abandon()
 	case "protect":
+		p.raw = p.data
 		conn := tls.Client(p.data, p.c.tls)
 		if err := conn.Handshake(); err != nil {
 			p.fail("protecting the data connection: %v", err)
 		}
+		if resumed := conn.ConnectionState().DidResume; arg == "resumes" && !resumed {
+			p.fail("the session is not resumed")
+		}
 		p.data = conn
+	case "cut":
+		if p.raw != nil {
+			p.raw.Close()
+		}
+		p.data.Close()
 	case "eof":
 		if line, err := p.c.in.ReadString('\n'); err != io.EOF {
 			p.fail("got %q, %v", line, err)

@@ -37,9 +37,10 @@ type transfer struct {
 	small func(*flow) (r reply, over bool, err error)
 	moved int64 // by small
 
-	shield *shield  // nil: in clear
-	conn   net.Conn // the data connection, if it was there at once
-	calls  bool     // it is we who connect
+	shield *shield            // nil: in clear
+	ask    chan chan struct{} // of a flow
+	conn   net.Conn           // the data connection, if it was there at once
+	calls  bool               // it is we who connect
 	cancel context.CancelCauseFunc
 	opened chan struct{} // closed when the data connection is there
 	done   chan result
@@ -62,9 +63,10 @@ type result struct {
 type flow struct {
 	ctx      context.Context
 	conn     net.Conn
-	here     *arrival   // instead of conn, where a small file is moved at once
-	buf      []byte     // for that
-	tls      *protected // conn, if that is protected
+	ask      chan chan struct{} // asks the session to hear its client; nil if anybody can
+	here     *arrival           // instead of conn, where a small file is moved at once
+	buf      []byte             // for that
+	tls      *protected         // conn, if that is protected
 	entry    *registry.Entry
 	throttle throttle
 	stall    time.Duration
@@ -116,7 +118,7 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 
 	start := time.Now()
 	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout, threads: s.srv.threads, strict: s.cfg.StrictTLSEOF,
-		leave: &t.leave, bytes: t.moved, begun: start, lively: start}
+		leave: &t.leave, ask: t.ask, bytes: t.moved, begun: start, lively: start}
 	f.entry.Moved(int(t.moved))
 	if r.err = f.protect(t.shield); r.err == nil {
 		r.reply, r.err = t.work(f)
@@ -272,6 +274,10 @@ func (f *flow) atEnd(control net.Conn, strict bool) error {
 		wait = f.doubt()
 	}
 	said, gone := peek(control, wait)
+	if f.ask != nil { // what was said is behind TLS
+		said = nil
+		f.hear()
+	}
 	f.orphaned = gone && !f.leave.Load() && !waiting(said, "QUIT") // who takes leave has sent all
 	switch {
 	case f.ctx.Err() != nil:
