@@ -104,6 +104,7 @@ type Config struct {
 
 	// Anonymous
 	AnonymousOnly, NoAnonymous bool
+	AnonymousRoot              string
 	AnonCantUpload             bool
 	AnonCanMkdir               bool
 	AnonDotFiles               bool

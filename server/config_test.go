@@ -125,6 +125,7 @@ var ownDirectives = map[string]string{
 	"MLSDFollowLinks":    "yes",
 	"MLSDDots":           "no",
 	"MaxTransferTime":    "48h",
+	"AnonymousRoot":      "/srv/ftp",
 	"UserDB":             "/srv/users.db",
 	"PasswordCost":       "14 8 1",
 	"ImplicitTLS":        ",990",

@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-
-	"portreeve/userdb"
 )
 
 // listening tells whether somebody accepts connections at that port.
@@ -124,9 +122,8 @@ func TestFXP(t *testing.T) {
 // sessions that may and no others.
 func TestPassiveFXPT128(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := newRig(t, func(c *Config) { c.UserFXP = true })
+		r := newRig(t, func(c *Config) { c.UserFXP, c.AnonymousRoot = true, "/srv/ftp" })
 		r.put("f", "hello")
-		addUser(t, userdb.At(r.srv.Config().UserDB), "ftp", "secret", r.home)
 		other := netip.MustParseAddrPort("203.0.113.5:20")
 		c := r.login()
 		c.cmd(200, "TYPE I")

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // FXP: a client has two servers send files to each other, by telling each the
@@ -15,8 +14,7 @@ import (
 // fxp tells whether the user may have data connections with others than its
 // own client.
 func (s *session) fxp() bool {
-	anonymous := strings.EqualFold(s.name, "anonymous") || strings.EqualFold(s.name, "ftp")
-	return s.account != nil && (s.cfg.AnonFXP || s.cfg.UserFXP && !anonymous)
+	return s.account != nil && (s.cfg.AnonFXP || s.cfg.UserFXP && !s.account.Anonymous)
 }
 
 // withheldFromFXP is why FXP does not reach an address; "" if it does.

@@ -17,6 +17,7 @@ const (
 	maxUserName = 127 // Pure-FTPd's, so that a user can move there
 	maxPassword = 1024
 	maxClient   = 256 // CLNT, CSID
+	maxMail     = 127 // what anonymous says
 )
 
 // failedLogin is the one answer to a wrong name, a wrong password and a user
@@ -26,6 +27,8 @@ const failedLogin = "Login incorrect"
 // cmdUSER takes the name. Whether there is such a user is not told.
 func (s *session) cmdUSER(_ context.Context, name string) (reply, error) {
 	switch {
+	case s.account != nil && s.account.Anonymous && auth.IsAnonymous(name):
+		return say(230, "You are logged in already"), nil
 	case s.account != nil:
 		return say(530, "You are logged in already"), nil
 	case len(name) > maxUserName:
@@ -37,6 +40,8 @@ func (s *session) cmdUSER(_ context.Context, name string) (reply, error) {
 
 func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	switch {
+	case s.account != nil && s.account.Anonymous: // USER said so a second time
+		return say(202, "Any password will do"), nil
 	case s.account != nil:
 		return say(503, "You are logged in already"), nil
 	case s.name == "":
@@ -58,20 +63,29 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	if r, err := s.admit(&account); err != nil || r.code != 0 {
 		return r, err
 	}
-	s.greetUser()
-	s.log = s.log.With("user", s.name)
+	if account.Anonymous { // whose password is a mail address, by custom
+		s.greetUser("mail", printable(strings.TrimPrefix(password, "-"), maxMail))
+	} else {
+		s.greetUser()
+	}
+	s.log = s.log.With("user", account.Name)
 	return s.welcome(), nil
 }
 
-// authenticate asks the chain, unless the configuration lets nobody in here. A
-// password that waits behind others waits as long as the client has to log in.
+// authenticate asks the chain, unless the configuration lets only anonymous in
+// here. A password that waits behind others waits as long as the client has to log in.
 func (s *session) authenticate(ctx context.Context, password string) (auth.Account, error) {
-	if s.cfg.AnonymousOnly || s.cfg.TrustedIP.IsValid() && s.cfg.TrustedIP != s.local.Addr() {
+	only := s.cfg.AnonymousOnly || s.cfg.TrustedIP.IsValid() && s.cfg.TrustedIP != s.local.Addr()
+	if only && !auth.IsAnonymous(s.name) {
 		return auth.Account{}, errAnonymousOnly
 	}
 	ctx, cancel := context.WithDeadline(ctx, s.deadline())
 	defer cancel()
-	return s.srv.Auth.Login(ctx, auth.Attempt{Name: s.name, Password: password, From: s.peer.Addr(), Local: s.local.Addr()})
+	account, err := s.srv.Auth.Login(ctx, auth.Attempt{Name: s.name, Password: password, From: s.peer.Addr(), Local: s.local.Addr()})
+	if err == nil && only && !account.Anonymous { // a user who is called so
+		return auth.Account{}, errAnonymousOnly
+	}
+	return account, err
 }
 
 var errAnonymousOnly = errors.New("only anonymous may log in here")
@@ -108,7 +122,10 @@ func (s *session) penance(ctx context.Context, d time.Duration) {
 // reply is zero if it may stay.
 func (s *session) admit(a *auth.Account) (reply, error) {
 	most := a.MaxSessions
-	if most == 0 {
+	switch {
+	case a.Anonymous:
+		most = s.cfg.PerUserLimits.Anonymous
+	case most == 0:
 		most = s.cfg.PerUserLimits.User
 	}
 	if err := s.entry.Login(a.Name, most); err != nil {
@@ -136,6 +153,15 @@ func (s *session) fileOptions(a *auth.Account) vfs.Options {
 		FileUmask: s.cfg.Umask, DirUmask: s.cfg.DirUmask,
 		Charset:    s.cfg.FSCharset,
 		NoTruncate: s.cfg.NoTruncate, AutoRename: s.cfg.AutoRename,
+	}
+	if a.Anonymous {
+		o.OnlyNew = true
+		if !s.cfg.AnonCantUpload {
+			o.Perms |= userdb.PermWrite
+		}
+		if s.cfg.AnonCanMkdir {
+			o.Perms |= userdb.PermMkdir
+		}
 	}
 	if s.cfg.NoRename {
 		o.Perms &^= userdb.PermRename

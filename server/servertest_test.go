@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -62,7 +63,13 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	addUser(t, db, "alice", "secret", home)
 	logs := new(bytes.Buffer)
 	log := slog.New(slog.NewTextHandler(&lockedWriter{w: logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	chain, err := auth.New(auth.Options{Methods: []auth.Method{{Kind: "userdb", Arg: cfg.UserDB}}, Cost: cheapCost,
+	var others []auth.Backend
+	if cfg.AnonymousRoot != "" {
+		others = append(others, &auth.Anonymous{Root: home, Lookup: func(string) (*user.User, error) {
+			return &user.User{Username: "ftp", Uid: "1000", Gid: "1000"}, nil
+		}})
+	}
+	chain, err := auth.New(auth.Options{Backends: others, Methods: []auth.Method{{Kind: "userdb", Arg: cfg.UserDB}}, Cost: cheapCost,
 		DelayStep: cfg.LoginDelay, DelayMost: cfg.MaxLoginDelay, Log: log})
 	if err != nil {
 		t.Fatal(err)

@@ -264,8 +264,8 @@ func (t *secured) status() phrase {
 }
 
 // greetUser notes who has logged in, and how.
-func (s *session) greetUser() {
-	attrs := []any{"user", s.name}
+func (s *session) greetUser(attrs ...any) {
+	attrs = append([]any{"user", s.account.Name}, attrs...)
 	if s.tls != nil {
 		s.srv.tickets.own(s.tls.token, s.account.Name)
 		attrs = append(attrs, s.tls.describe()...)

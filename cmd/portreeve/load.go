@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 
 	"portreeve/config"
 	"portreeve/server"
+	"portreeve/server/auth"
 )
 
 // A configSource is where a configuration comes from: the file that --config
@@ -127,6 +129,12 @@ func checkPlaces(cfg server.Config) error {
 		}
 		if info, err := os.Stat(filepath.Dir(f.path)); err != nil || !info.IsDir() {
 			faults = append(faults, fmt.Errorf("%s: there is no folder %s", f.directive, filepath.Dir(f.path)))
+		}
+	}
+	if cfg.AnonymousRoot != "" && !cfg.NoAnonymous {
+		b := auth.Anonymous{Root: cfg.AnonymousRoot, Lookup: user.Lookup}
+		if err := b.Check(); err != nil {
+			faults = append(faults, fmt.Errorf("AnonymousRoot: %w", err))
 		}
 	}
 	if most := len(unix.RawSockaddrUnix{}.Path) - 1; len(cfg.ControlSocket) > most {

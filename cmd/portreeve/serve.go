@@ -244,7 +244,7 @@ func (d *daemon) refuse(err error) error {
 
 func authOptions(cfg server.Config, log *slog.Logger) auth.Options {
 	return auth.Options{
-		Methods:   []auth.Method{{Kind: "userdb", Arg: cfg.UserDB}},
+		Methods:   methods(cfg.UserDB, cfg.AnonymousRoot, !cfg.NoAnonymous),
 		Cost:      userdb.Cost(cfg.PasswordCost),
 		Memory:    cfg.PasswordMemory,
 		Remember:  cfg.PasswordCache,
@@ -253,6 +253,16 @@ func authOptions(cfg server.Config, log *slog.Logger) auth.Options {
 		DelayMost: cfg.MaxLoginDelay,
 		Log:       log,
 	}
+}
+
+// methods are the ways to log in. Anonymous comes first, so that no user can be
+// in its place.
+func methods(db, root string, anonymous bool) []auth.Method {
+	var all []auth.Method
+	if anonymous {
+		all = append(all, auth.Method{Kind: "anonymous", Arg: root})
+	}
+	return append(all, auth.Method{Kind: "userdb", Arg: db})
 }
 
 // openControl serves the control socket until stop is called.

@@ -15,7 +15,7 @@ import (
 
 // admit applies the rules that hold for an account of whichever back-end.
 func (c *Chain) admit(ctx context.Context, s *settings, a Attempt, account Account) error {
-	if account.UID <= 0 || account.GID <= 0 || account.UID < s.MinUID {
+	if account.UID <= 0 || account.GID <= 0 || account.UID < s.MinUID && !account.Anonymous {
 		return denied(ErrUID)
 	}
 	if !account.Hours.Contains(time.Now()) {

@@ -52,6 +52,7 @@ type Attempt struct {
 	From           netip.Addr // the client
 	Local          netip.Addr // our address that it connected to
 	TLS            bool       // the control connection is encrypted
+	Host           string     // the virtual host that it is for; "" is the server itself
 }
 
 // An Account is what a login opens.
@@ -62,6 +63,10 @@ type Account struct {
 	Home     string
 	Caged    bool
 	userdb.Limits
+
+	// Anonymous is that nobody knows who it is. What it may besides looking and
+	// fetching is the caller's to add.
+	Anonymous bool
 
 	// granted is what the back-end does when nobody after it has refused.
 	granted func()
@@ -79,7 +84,8 @@ type Method struct{ Kind, Arg string }
 
 // kinds are the back-ends that a Method may name.
 var kinds = map[string]func(shared, string) (Backend, error){
-	"userdb": newUsers,
+	"anonymous": newAnonymous,
+	"userdb":    newUsers,
 }
 
 // shared is what a back-end may use of its chain.
@@ -88,10 +94,17 @@ type shared struct {
 	notes   *notes
 }
 
-// Options are the settings of a Chain.
-type Options struct {
+// Ways are who is asked about a login to a virtual host.
+type Ways struct {
 	Methods  []Method  // asked in this order
 	Backends []Backend // asked after them
+}
+
+// Options are the settings of a Chain.
+type Options struct {
+	Methods  []Method        // asked in this order
+	Backends []Backend       // asked after them
+	Hosts    map[string]Ways // the same for virtual hosts; what all have in common is counted together
 
 	Cost     userdb.Cost   // of a new password hash; zero is userdb.DefaultCost
 	Memory   int64         // bytes that all hashing together may use; 0 is DefaultMemory
@@ -135,8 +148,8 @@ type Chain struct {
 // settings are what Configure replaces, as a whole.
 type settings struct {
 	Options
-	hashing  *hashing
-	backends []Backend
+	hashing *hashing
+	hosts   map[string][]Backend // "" is the server itself
 }
 
 // New makes a chain.
@@ -179,21 +192,36 @@ func (c *Chain) Configure(o Options) error {
 	if old := c.settings.Load(); old != nil && old.Memory == o.Memory {
 		s.hashing.slots = old.hashing.slots // what is in use now counts on
 	}
-	for _, m := range o.Methods {
-		build, ok := kinds[m.Kind]
-		if !ok {
-			return fmt.Errorf("no authentication method is called %q", m.Kind)
+	var err error
+	s.hosts = make(map[string][]Backend)
+	for host, ways := range o.Hosts {
+		if s.hosts[host], err = c.build(s, ways); err != nil {
+			return fmt.Errorf("virtual host %s: %w", host, err)
 		}
-		b, err := build(shared{s.hashing, c.notes}, m.Arg)
-		if err != nil {
-			return fmt.Errorf("authentication method %s: %w", m.Kind, err)
-		}
-		s.backends = append(s.backends, b)
 	}
-	s.backends = append(s.backends, o.Backends...)
+	if s.hosts[""], err = c.build(s, Ways{o.Methods, o.Backends}); err != nil {
+		return err
+	}
 	c.notes.logTo(o.Log)
 	c.settings.Store(s)
 	return nil
+}
+
+// build makes the back-ends that ways name.
+func (c *Chain) build(s *settings, ways Ways) ([]Backend, error) {
+	var all []Backend
+	for _, m := range ways.Methods {
+		build, ok := kinds[m.Kind]
+		if !ok {
+			return nil, fmt.Errorf("no authentication method is called %q", m.Kind)
+		}
+		b, err := build(shared{s.hashing, c.notes}, m.Arg)
+		if err != nil {
+			return nil, fmt.Errorf("authentication method %s: %w", m.Kind, err)
+		}
+		all = append(all, b)
+	}
+	return append(all, ways.Backends...), nil
 }
 
 // Login returns the account that an attempt opens. It may take as long as ctx
@@ -223,12 +251,17 @@ func (c *Chain) Login(ctx context.Context, a Attempt) (Account, error) {
 
 // ask finds the back-end that knows the user, and returns what it says.
 func (c *Chain) ask(ctx context.Context, s *settings, a Attempt) (Account, error) {
+	backends, ok := s.hosts[a.Host]
+	if !ok { // the configuration was read again since the client chose it
+		return Account{}, fmt.Errorf("there is no virtual host %q any more", a.Host)
+	}
 	// A password that none can be is refused before anybody is asked, so that
 	// the time tells nothing of the user.
-	if userdb.ValidPassword(a.Password) != nil {
-		return Account{}, denied(ErrPassword)
-	}
-	for _, b := range s.backends {
+	impossible := userdb.ValidPassword(a.Password) != nil
+	for _, b := range backends {
+		if _, any := b.(*Anonymous); impossible && !any {
+			continue
+		}
 		account, err := b.Login(ctx, a)
 		if err == nil && ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx))
@@ -239,6 +272,9 @@ func (c *Chain) ask(ctx context.Context, s *settings, a Attempt) (Account, error
 		if !errors.Is(err, ErrUnknown) {
 			return Account{}, err
 		}
+	}
+	if impossible {
+		return Account{}, denied(ErrPassword)
 	}
 	if err := s.hashing.waste(ctx, a.Name, a.Password); err != nil {
 		return Account{}, err

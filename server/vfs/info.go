@@ -72,7 +72,7 @@ func (f *FS) Rights(entry, dir *Info) Rights {
 		if bits&4 != 0 {
 			grant(userdb.PermRead, MayRead)
 		}
-		if bits&2 != 0 {
+		if bits&2 != 0 && !f.opts.OnlyNew {
 			grant(userdb.PermWrite, MayAppend|MayWrite)
 		}
 	}

@@ -272,6 +272,9 @@ func (f *FS) Symlink(target, path string) error {
 	if err == nil {
 		err = f.need(userdb.PermWrite, "link", path)
 	}
+	if err == nil && f.opts.OnlyNew {
+		err = fail("link", path, ErrDenied)
+	}
 	if err != nil {
 		return err
 	}

@@ -84,6 +84,9 @@ func (f *FS) Write(path string, how How) (*Upload, error) {
 	if !how.Unique && (asDir || clean == "/") {
 		return nil, fail(op, path, ErrIsDir)
 	}
+	if f.opts.OnlyNew && (!f.opts.AutoRename || how.Offset > 0 || how.Append || how.Within) {
+		how.NoReplace = true
+	}
 	if err := f.acquire(); err != nil {
 		return nil, fail(op, path, err)
 	}

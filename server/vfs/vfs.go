@@ -57,6 +57,10 @@ type Options struct {
 	// becomes name.1, name.2 and so on, and a rename onto it is refused.
 	AutoRename bool
 
+	// OnlyNew lets files be stored under names that nothing has, and nothing be
+	// done to what is there, nor links be made.
+	OnlyNew bool
+
 	// Charset is how names are written on disk; nil is UTF-8, or rather as
 	// clients write them. A name that it does not hold cannot be made, and one
 	// that means nothing in it does not exist.
