@@ -59,16 +59,21 @@ func (f *flow) bulk(file *os.File, n int64, move func(f *flow, conn, file int, n
 				err = fmt.Errorf("%w: %v\n%s", errFault, p, debug.Stack())
 			}
 		}()
-		// The thread is not given back: it ends with this goroutine, since without
-		// privilege a priority can only fall.
-		runtime.LockOSThread()
-		if own, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil {
-			_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 20-own+bulkNice) // the call returns 20 - nice; this thread's alone
-		}
+		yieldThread()
 		err = onDescriptors(tcp, file, func(conn, file int) { moved, err = move(f, conn, file, n) }, &err)
 	}()
 	<-over
 	return moved, err
+}
+
+// yieldThread gives this goroutine a thread that comes after all others. It is not
+// given back: it ends with the goroutine, since without privilege a priority can
+// only fall.
+func yieldThread() {
+	runtime.LockOSThread()
+	if own, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 20-own+bulkNice) // the call returns 20 - nice; this thread's alone
+	}
 }
 
 // onDescriptors lends both for as long as use takes.

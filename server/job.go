@@ -87,9 +87,16 @@ func (t *transfer) toil(ctx context.Context, s *session, release func()) {
 // others have the processor.
 const jobStep = 1 << 20
 
+// longJob is what is worth a thread of its own, which commands go before.
+const longJob = 8 << 20
+
 // pass moves size bytes of src, from where it stands, by move, which takes a step
 // and says how far it came.
 func (f *flow) pass(size int64, move func(n int64) (int64, error)) error {
+	if size >= longJob && !f.yields {
+		f.yields = true
+		yieldThread()
+	}
 	for size > 0 {
 		if f.ctx.Err() != nil {
 			return context.Cause(f.ctx)

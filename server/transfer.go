@@ -72,6 +72,7 @@ type flow struct {
 	stall    time.Duration
 	threads  chan struct{} // a place for each thread that does nothing but move
 	until    int64         // before so many bytes this one is not worth a thread
+	yields   bool          // a job that has a thread of lower priority
 	leave    *atomic.Bool  // the client said QUIT
 	orphaned bool          // the client had left without a word when the data ended
 	unsigned bool          // and its TLS had not
