@@ -134,8 +134,8 @@ func selfSigned(b *testing.B, path string) {
 
 func ours(b *testing.B, name, binary, home, cert string, directives ...string) *contestant {
 	b.Helper()
-	c := &contestant{name: name, user: "bench", mlsd: true, processes: newProcesses(b, name)}
-	c.site = newSite(b, nil, append([]string{"LogLevel warn", "MaxClientsNumber 20000"}, directives...)...)
+	c := &contestant{name: name, user: "bench", mlsd: true, tls: true, processes: newProcesses(b, name)}
+	c.site = newSite(b, nil, append([]string{"LogLevel warn", "MaxClientsNumber 20000", "TLS 1", "CertFile " + cert}, directives...)...)
 	c.site.home, c.site.processes, c.site.binary = home, c.processes, binary
 	c.site.addUser(b, "bench")
 	c.site.start(b)
