@@ -41,7 +41,11 @@ const (
 // they are worth it. It returns what was moved and what is wrong; more is to come
 // if that is nothing and it was less than n.
 func (f *flow) bulk(file *os.File, n int64, move func(f *flow, conn, file int, n int64) (int64, error)) (moved int64, err error) {
-	tcp, ok := f.conn.(*net.TCPConn)
+	conn := f.conn
+	if f.tls != nil {
+		conn = f.tls.trunk.Conn
+	}
+	tcp, ok := conn.(*net.TCPConn)
 	if !ok || f.bytes < f.until || f.throttle.rate > 0 || n < bulkFrom {
 		return 0, nil
 	}

@@ -45,6 +45,7 @@ type Server struct {
 	threads  chan struct{} // held by transfers that hold a thread for as long as they last
 	brief    chan struct{} // held by those that do for a moment
 	buffers  sync.Pool     // of *[smallest]byte
+	bulks    sync.Pool     // of *bulkBuffer
 
 	handshakes handshakes
 
@@ -64,6 +65,7 @@ func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.L
 	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, tickets: newTickets(),
 		draining: make(chan struct{}), threads: make(chan struct{}, bulkThreads), brief: make(chan struct{}, briefThreads),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]context.CancelCauseFunc)}
+	s.bulks.New = func() any { return new(bulkBuffer) }
 	s.buffers.New = func() any { return new([smallest]byte) }
 	s.Configure(cfg)
 	return s

@@ -167,21 +167,76 @@ func (h *shield) admit(state tls.ConnectionState, from netip.Addr) error {
 // A trunk is the connection under a data connection's TLS. A write that has run
 // out of time would break TLS for good, so that its patience is here: a client
 // may be as slow as it likes, as long as it takes something.
+//
+// While a thread of its own moves bulk data through it, direct is that thread's
+// way to the socket, and a trunk is more than one record wide: what TLS writes is
+// gathered in out until somebody calls flush, and what it reads was read ahead.
 type trunk struct {
 	net.Conn
 	stall time.Duration
 	ended bool // TCP ended, and TLS had not
+
+	direct io.ReadWriter // nil: Conn
+	out    []byte        // gathered; nil: nothing is
+	ahead  []byte        // read, and not yet taken
+	room   []byte        // for that, nil: nothing is read ahead
 }
 
-func (t *trunk) Read(p []byte) (int, error) {
-	n, err := t.Conn.Read(p)
-	if errors.Is(err, io.EOF) {
-		t.ended = true
+func (t *trunk) Read(p []byte) (n int, err error) {
+	if len(t.ahead) == 0 {
+		switch {
+		case t.direct == nil:
+			n, err = t.Conn.Read(p)
+		case t.room == nil:
+			n, err = t.direct.Read(p)
+		default:
+			n, err = t.direct.Read(t.room)
+			t.ahead, n = t.room[:n], 0
+		}
+		if errors.Is(err, io.EOF) {
+			t.ended = true
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	if n == 0 {
+		n = copy(p, t.ahead)
+		t.ahead = t.ahead[n:]
 	}
 	return n, err
 }
 
 func (t *trunk) Write(p []byte) (n int, err error) {
+	switch {
+	case t.out == nil:
+		return t.write(p)
+	case len(t.out)+len(p) > cap(t.out):
+		if err := t.flush(); err != nil {
+			return 0, err
+		}
+		if len(p) > cap(t.out) {
+			return t.write(p)
+		}
+	}
+	t.out = append(t.out, p...)
+	return len(p), nil
+}
+
+// flush writes what was gathered.
+func (t *trunk) flush() error {
+	if len(t.out) == 0 {
+		return nil
+	}
+	_, err := t.write(t.out)
+	t.out = t.out[:0]
+	return err
+}
+
+func (t *trunk) write(p []byte) (n int, err error) {
+	if t.direct != nil {
+		return t.direct.Write(p)
+	}
 	lively := time.Now()
 	for {
 		t.SetWriteDeadline(time.Now().Add(min(tick, t.stall)))

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -70,6 +71,7 @@ type flow struct {
 	entry    *registry.Entry
 	throttle throttle
 	stall    time.Duration
+	bulks    *sync.Pool    // of *bulkBuffer
 	threads  chan struct{} // a place for each thread that does nothing but move
 	until    int64         // before so many bytes this one is not worth a thread
 	yields   bool          // a job that has a thread of lower priority
@@ -118,7 +120,8 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 	}()
 
 	start := time.Now()
-	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout, threads: s.srv.threads, strict: s.cfg.StrictTLSEOF,
+	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout,
+		bulks: &s.srv.bulks, threads: s.srv.threads, strict: s.cfg.StrictTLSEOF,
 		leave: &t.leave, ask: t.ask, bytes: t.moved, begun: start, lively: start}
 	f.entry.Moved(int(t.moved))
 	if r.err = f.protect(t.shield); r.err == nil {
@@ -333,7 +336,11 @@ const bulkFrom = 256 << 10
 
 // sendSome sends some of what is left of a file.
 func (f *flow) sendSome(file *os.File, left int64) (int64, error) {
-	if n, err := f.bulk(file, left, (*flow).sendBulk); n > 0 || err != nil {
+	move := (*flow).sendBulk
+	if f.tls != nil {
+		move = (*flow).sendSealed
+	}
+	if n, err := f.bulk(file, left, move); n > 0 || err != nil {
 		return n, err
 	}
 	if err := f.arm(); err != nil {
@@ -346,9 +353,13 @@ func (f *flow) sendSome(file *os.File, left int64) (int64, error) {
 // receiveFile writes what comes to file, where it stands, until the client
 // ends. Concrete types again: the kernel moves it (splice).
 func (f *flow) receiveFile(file *os.File) error {
+	move := (*flow).receiveBulk
+	if f.tls != nil {
+		move = (*flow).receiveSealed
+	}
 	for {
 		if f.bytes >= bulkFrom {
-			n, err := f.bulk(file, f.room, (*flow).receiveBulk)
+			n, err := f.bulk(file, f.room, move)
 			f.room -= n
 			if errors.Is(err, io.EOF) {
 				return nil
