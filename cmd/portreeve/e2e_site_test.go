@@ -178,7 +178,7 @@ func (d *site) start(t testing.TB) {
 			t.Fatalf("the daemon ended: %v\n%s", d.err, log.tail(60))
 		default:
 		}
-		for _, addr := range status.Listen {
+		for _, addr := range slices.Backward(status.Listen) { // those of implicit TLS are the last
 			switch host, port, _ := net.SplitHostPort(addr); host {
 			case "127.0.0.1":
 				d.port4 = port
