@@ -253,7 +253,10 @@ func (l *Listing) arrange() {
 		if l.opt.Reverse {
 			a, b = b, a
 		}
-		return cmp.Or(cmp.Compare(b.key, a.key), cmp.Compare(b.rest, a.rest), bytes.Compare(l.es.bytes(a.entry), l.es.bytes(b.entry)))
+		if order := cmp.Or(cmp.Compare(b.key, a.key), cmp.Compare(b.rest, a.rest)); order != 0 {
+			return order
+		}
+		return bytes.Compare(l.es.bytes(a.entry), l.es.bytes(b.entry))
 	})
 	l.es.list = l.es.list[:0]
 	l.es.typed = true
