@@ -25,7 +25,7 @@ const (
 const failedLogin = "Login incorrect"
 
 // cmdUSER takes the name. Whether there is such a user is not told.
-func (s *session) cmdUSER(_ context.Context, name string) (reply, error) {
+func (s *session) cmdUSER(ctx context.Context, name string) (reply, error) {
 	switch {
 	case s.account != nil && s.account.Anonymous && auth.IsAnonymous(name):
 		return say(230, "You are logged in already"), nil
@@ -35,6 +35,9 @@ func (s *session) cmdUSER(_ context.Context, name string) (reply, error) {
 		return say(501, "Name too long"), nil
 	}
 	s.name, s.from, s.mark = name, "", marker{}
+	if r, err := s.certified(ctx); err != nil || r.code != 0 {
+		return r, err
+	}
 	return say(331, "Password required"), nil
 }
 
@@ -42,6 +45,8 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	switch {
 	case s.account != nil && s.account.Anonymous: // USER said so a second time
 		return say(202, "Any password will do"), nil
+	case s.account != nil && s.tls != nil && s.tls.certified:
+		return say(202, "No password needed"), nil
 	case s.account != nil:
 		return say(503, "You are logged in already"), nil
 	case s.name == "":
@@ -49,7 +54,7 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	case len(password) > maxPassword:
 		return say(501, "Password too long"), nil
 	}
-	account, err := s.authenticate(ctx, password)
+	account, err := s.authenticate(ctx, auth.Attempt{Password: password})
 	switch {
 	case errors.Is(err, auth.ErrUnknown), errors.Is(err, auth.ErrDenied), errors.Is(err, errAnonymousOnly):
 		return s.failed(ctx, err)
@@ -74,14 +79,15 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 
 // authenticate asks the chain, unless the configuration lets only anonymous in
 // here. A password that waits behind others waits as long as the client has to log in.
-func (s *session) authenticate(ctx context.Context, password string) (auth.Account, error) {
+func (s *session) authenticate(ctx context.Context, a auth.Attempt) (auth.Account, error) {
 	only := s.cfg.AnonymousOnly || s.cfg.TrustedIP.IsValid() && s.cfg.TrustedIP != s.local.Addr()
 	if only && !auth.IsAnonymous(s.name) {
 		return auth.Account{}, errAnonymousOnly
 	}
 	ctx, cancel := context.WithDeadline(ctx, s.deadline())
 	defer cancel()
-	account, err := s.srv.Auth.Login(ctx, auth.Attempt{Name: s.name, Password: password, From: s.peer.Addr(), Local: s.local.Addr()})
+	a.Name, a.From, a.Local, a.TLS = s.name, s.peer.Addr(), s.local.Addr(), s.encrypted()
+	account, err := s.srv.Auth.Login(ctx, a)
 	if err == nil && only && !account.Anonymous { // a user who is called so
 		return auth.Account{}, errAnonymousOnly
 	}
@@ -99,6 +105,9 @@ func (s *session) failed(ctx context.Context, why error) (reply, error) {
 	s.name = ""
 	if s.failures >= s.cfg.MaxLoginFailures {
 		return say(421, "Too many failed logins"), nil
+	}
+	if errors.Is(why, auth.ErrTLS) { // who gets here has the right password, and just gave it away
+		return say(530, "TLS is required for this account: AUTH TLS first"), nil
 	}
 	return say(530, failedLogin), nil
 }

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"strings"
+
+	"portreeve/userdb"
 )
 
 // The commands of RFC 2228, with the replies it gives, as RFC 4217 has them for
@@ -80,7 +82,9 @@ func (s *session) cmdPROT(_ context.Context, arg string) (reply, error) {
 }
 
 // mustProtect tells whether data connections in clear are refused.
-func (s *session) mustProtect() bool { return s.cfg.TLS >= 3 }
+func (s *session) mustProtect() bool {
+	return s.cfg.TLS >= 3 || s.account != nil && s.account.TLS == userdb.TLSData
+}
 
 // protects tells whether they are.
 func (s *session) protects() bool { return s.tls != nil && s.tls.private }

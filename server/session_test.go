@@ -214,7 +214,7 @@ func TestLoginOutOfTime(t *testing.T) {
 			in   bool
 		}{{time.Minute, true}, {-time.Second, false}} {
 			s := &session{srv: r.srv, cfg: &cfg, name: "alice", born: time.Now().Add(c.left - cfg.LoginTimeout)}
-			account, err := s.authenticate(t.Context(), "secret")
+			account, err := s.authenticate(t.Context(), auth.Attempt{Password: "secret"})
 			if (err == nil) != c.in || c.in != (account.Name == "alice") {
 				t.Errorf("%v left: %q, %v", c.left, account.Name, err)
 			}

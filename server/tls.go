@@ -10,7 +10,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"time"
+
+	"portreeve/server/auth"
 )
 
 // TLS of the control connection (RFC 4217). The raw connection stays the
@@ -232,6 +235,27 @@ func (t *secured) names(kind string) []string {
 		return cert.DNSNames
 	}
 	return nil
+}
+
+// certified logs the user in whom the client's certificate names, if the
+// configuration trusts it to (232: RFC 2228, section 5.1). The reply is zero if it
+// does not, and then a password is asked for.
+func (s *session) certified(ctx context.Context) (reply, error) {
+	if !s.encrypted() || !slices.Contains(s.tls.names(s.cfg.TLSClientUser), s.name) {
+		return reply{}, nil
+	}
+	account, err := s.authenticate(ctx, auth.Attempt{Certified: true})
+	if err != nil {
+		s.log.Info("no login by certificate", "user", s.name, "err", err)
+		return reply{}, nil
+	}
+	if r, err := s.admit(&account); err != nil || r.code != 0 {
+		return r, err
+	}
+	s.tls.certified = true
+	s.greetUser()
+	s.log = s.log.With("user", s.name)
+	return sayf(232, "Logged in by certificate"), nil
 }
 
 // leaf is the client's certificate, nil if it has none.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	registry "portreeve/server/session"
+	"portreeve/userdb"
 )
 
 // TestTranscripts runs each section of testdata/*.txt against a server of its
@@ -51,6 +52,8 @@ import (
 //	protect [resumes]          the client's handshake on the data connection
 //	cut                        the end of the data connection, and none of its TLS
 //	implicit                   the client comes to a port of implicit TLS
+//	authority                  signs the certificates of clients
+//	tls-user login|data        alice demands TLS
 //	uncertified                the server has no certificate
 //	eof                        the server closes
 //	content name "bytes"       a file of alice's must be so; absent name
@@ -111,6 +114,10 @@ func (sec section) run(t *testing.T) {
 	var edits []func(*Config)
 	rest := slices.Clone(sec.lines)
 	for i, line := range rest {
+		if line == "authority" {
+			edits = append(edits, func(c *Config) { c.TLSClientCA = testAuthority().file(t) })
+			rest[i] = ""
+		}
 		if d, ok := strings.CutPrefix(line, "config "); ok {
 			name, value, _ := strings.Cut(d, " ")
 			edits = append(edits, func(c *Config) {
@@ -175,6 +182,15 @@ func (p *play) step(line string) {
 		return
 	case "uncertified":
 		p.rig.srv.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("no such file") }
+		return
+	case "tls-user":
+		demand, err := userdb.ParseTLS(arg)
+		if err == nil {
+			err = userdb.At(p.rig.srv.Config().UserDB).Modify("alice", func(u *userdb.User) error { u.TLS = demand; return nil })
+		}
+		if err != nil {
+			p.fail("%v", err)
+		}
 		return
 	case "implicit":
 		p.rig.implicit = true

@@ -91,6 +91,9 @@ var Fields = config.Table[User]{
 	{Name: "deny_local", Flag: "deny-local", Short: "I", Group: groupAccess,
 		Help: "Which of the server's addresses the client may not connect to. '' means none.",
 		Bind: func(u *User) config.Value { return patternsValue(&u.DenyLocal) }},
+	{Name: "tls", Group: groupAccess,
+		Help: "What the account demands where the server leaves TLS to its clients: login refuses passwords in clear, data refuses files in clear too. '' means optional.",
+		Bind: func(u *User) config.Value { return config.Of(&u.TLS, "optional|login|data", ParseTLS, TLS.String) }},
 
 	{Name: "download_rate", Flag: "download-rate", Short: "t", Group: groupRates,
 		Help: "Most bytes a second of a download, in units of 1024, or with a unit such as 2M. 0 or '' means unlimited.",

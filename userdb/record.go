@@ -145,10 +145,26 @@ func userLayout() layout[User] {
 			func(u *User, text string) (err error) { u.Perms, err = ParsePerms(text); return err }},
 		timeOf("created", func(u *User) *time.Time { return &u.Created }),
 		timeOf("changed", func(u *User) *time.Time { return &u.Changed }),
+		{"tls", putTLS, setTLS},
 	}
 }
 
 var errEmpty = errors.New("no value")
+
+func putTLS(b []byte, u *User) []byte {
+	if u.TLS == TLSOptional {
+		return b
+	}
+	return append(b, u.TLS.String()...)
+}
+
+// A demand is written where there is one, so that a line without one is damaged.
+func setTLS(u *User, text string) (err error) {
+	if u.TLS, err = ParseTLS(text); err == nil && u.TLS == TLSOptional {
+		err = errEmpty
+	}
+	return err
+}
 
 // The cage has no value that may be left out: a record that lost the line must
 // not set its user free.

@@ -23,7 +23,7 @@ func full() User {
 			QuotaFiles: LimitOf(0), QuotaBytes: LimitOf(1 << 50), MaxSessions: 3,
 			AllowClient: list("10.0.0.0/8,2001:db8::/32,192.0.2.1"), DenyClient: list("10.1.2.3"),
 			AllowLocal: list("ftp.example.org,::1"), DenyLocal: list("0.0.0.0/0"),
-			Hours: hours, Perms: PermList | PermRead,
+			Hours: hours, TLS: TLSLogin, Perms: PermList | PermRead,
 		},
 		Created: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		Changed: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC),
@@ -87,6 +87,7 @@ hours 2200-0600
 perms list read
 created 2026-01-01T00:00:00Z
 changed 2026-01-02T00:00:00Z
+tls login
 `
 	if got := string(encode(userLayout(), &u)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -178,6 +179,9 @@ func TestRecordMalformed(t *testing.T) {
 		{"disabled with no", strings.Replace(good, "perms", "disabled no\nperms", 1)},
 		{"expiry not a time", strings.Replace(good, "perms", "expires soon\nperms", 1)},
 		{"control character", strings.Replace(good, "home /x", "gecos a\tb\nhome /x", 1)},
+		{"TLS of a fourth kind", good + "tls maybe\n"},
+		{"TLS of no kind", good + "tls \n"},
+		{"TLS that is optional", good + "tls optional\n"},
 		{"relative home", strings.Replace(good, "home /x", "home x", 1)},
 	} {
 		u, err := decode(userLayout(), "a", []byte(c.record))
@@ -255,7 +259,7 @@ func TestUserJSON(t *testing.T) {
 		`"upload_rate":1099511627776,"download_rate":1,"upload_ratio":1,"download_ratio":5,` +
 		`"quota_files":0,"quota_bytes":1125899906842624,"max_sessions":3,` +
 		`"allow_client":["10.0.0.0/8","2001:db8::/32","192.0.2.1"],"deny_client":["10.1.2.3"],` +
-		`"allow_local":["ftp.example.org","::1"],"deny_local":["0.0.0.0/0"],"hours":"2200-0600",` +
+		`"allow_local":["ftp.example.org","::1"],"deny_local":["0.0.0.0/0"],"hours":"2200-0600","tls":"login",` +
 		`"perms":["list","read"],"created":"2026-01-01T00:00:00Z","changed":"2026-01-02T00:00:00Z"}`
 	if string(b) != want {
 		t.Errorf("got  %s\nwant %s", b, want)

@@ -59,6 +59,7 @@ type Limits struct {
 	AllowLocal  Patterns `json:"allow_local,omitzero"` // which of our addresses it may connect to
 	DenyLocal   Patterns `json:"deny_local,omitzero"`
 	Hours       Hours    `json:"hours,omitzero"`
+	TLS         TLS      `json:"tls,omitzero"`
 
 	Perms Perms `json:"perms"`
 }
@@ -139,6 +140,9 @@ func (l *Limits) validLimits() error {
 		if err := list.validate(); err != nil {
 			return err
 		}
+	}
+	if l.TLS > TLSData {
+		return invalid("demand %d of TLS is not known", uint8(l.TLS))
 	}
 	if l.Perms&^AllPerms != 0 {
 		return invalid("permissions %#x are not known", uint8(l.Perms))

@@ -92,6 +92,9 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 		return err
 	}
 	defer d.auth.Close()
+	if err := server.CheckTLS(cfg); err != nil {
+		return err
+	}
 	d.certs = cert.New(d.log)
 	useCerts, err := prepareCertificates(d.certs, cfg)
 	if err != nil {
@@ -221,6 +224,9 @@ func (d *daemon) reload(context.Context) (control.Reloaded, error) {
 	}
 	useCerts, err := prepareCertificates(d.certs, cfg)
 	if err != nil {
+		return control.Reloaded{}, d.refuse(err)
+	}
+	if err := server.CheckTLS(cfg); err != nil {
 		return control.Reloaded{}, d.refuse(err)
 	}
 	if err := d.auth.Configure(authOptions(cfg, d.log)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"portreeve/server/control"
+	"portreeve/server/session"
 )
 
 type statusOptions struct {
@@ -65,6 +66,10 @@ func writeStatus(w io.Writer, st control.Status) error {
 	for _, c := range st.Certificates {
 		certificates = append(certificates, line{"certificate", certificateLine(c, time.Now())})
 	}
+	var clients []line
+	for _, s := range st.TLSData {
+		clients = append(clients, line{"TLS data", tlsData(s)})
+	}
 	var b strings.Builder
 	for _, line := range slices.Concat([]line{
 		{"state", state},
@@ -75,7 +80,7 @@ func writeStatus(w io.Writer, st control.Status) error {
 		{"configuration", cmp.Or(st.Config, "no file")},
 		{"user database", st.UserDB},
 		{"not in effect", strings.Join(st.NotInEffect, ", ")},
-	}, certificates, []line{
+	}, certificates, clients, []line{
 		{"sessions", fmt.Sprintf("%d now, %d at most, %d accepted, %d refused", t.Now, t.Peak, t.Accepted, t.Refused)},
 		{"limits", fmt.Sprintf("%s, %s", most(st.Limits.Max, "in all"), most(st.Limits.PerHost, "from one address"))},
 		{"uploaded", fmt.Sprintf("%s in %d whole files", size(t.Up), t.FilesUp)},
@@ -100,6 +105,19 @@ func noData(by map[string]int64) string {
 		words = append(words, fmt.Sprintf("%s %d times", cause, by[cause]))
 	}
 	return strings.Join(words, ", ")
+}
+
+// tlsData tells what a kind of client would not be able to do if TLSDataBinding
+// demanded more.
+func tlsData(s session.Software) string {
+	text := fmt.Sprintf("%s: %d connections resumed their session", s.Client, s.SameSession)
+	switch {
+	case s.Unbound > 0:
+		return fmt.Sprintf("%s, %d another of the user, %d none: TLSDataBinding user or strict would refuse it", text, s.SameUser, s.Unbound)
+	case s.SameUser > 0:
+		return fmt.Sprintf("%s, %d another of the user: TLSDataBinding strict would refuse it", text, s.SameUser)
+	}
+	return text
 }
 
 func most(n int, where string) string {

@@ -18,6 +18,9 @@ func (c *Chain) admit(ctx context.Context, s *settings, a Attempt, account Accou
 	if account.UID <= 0 || account.GID <= 0 || account.UID < s.MinUID && !account.Anonymous {
 		return denied(ErrUID)
 	}
+	if account.TLS != userdb.TLSOptional && !a.TLS {
+		return denied(ErrTLS)
+	}
 	if !account.Hours.Contains(time.Now()) {
 		return denied(ErrHours)
 	}

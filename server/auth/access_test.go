@@ -242,3 +242,22 @@ func TestGroupsOfSystemUser(t *testing.T) {
 		t.Errorf("groups %v, %v", a.Groups, err)
 	}
 }
+
+// TestDemandOfTLS: the password is asked for first, so that the reason tells only
+// who has it.
+func TestDemandOfTLS(t *testing.T) {
+	for _, c := range []struct {
+		demand userdb.TLS
+		tls    bool
+		want   error
+	}{
+		{userdb.TLSOptional, false, nil}, {userdb.TLSLogin, false, ErrTLS}, {userdb.TLSData, false, ErrTLS},
+		{userdb.TLSLogin, true, nil}, {userdb.TLSData, true, nil},
+	} {
+		chain := new(Chain)
+		err := chain.admit(t.Context(), &settings{}, Attempt{TLS: c.tls}, Account{UID: 1, GID: 1, Limits: userdb.Limits{TLS: c.demand}})
+		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("demand %v, TLS %v: %v", c.demand, c.tls, err)
+		}
+	}
+}

@@ -42,6 +42,7 @@ var (
 	ErrHours    = errors.New("outside the account's hours")
 	ErrAddress  = errors.New("address is not allowed")
 	ErrUID      = errors.New("uid is too low")
+	ErrTLS      = errors.New("account demands TLS")
 )
 
 func denied(cause error) error { return fmt.Errorf("%w: %w", ErrDenied, cause) }
@@ -53,6 +54,11 @@ type Attempt struct {
 	Local          netip.Addr // our address that it connected to
 	TLS            bool       // the control connection is encrypted
 	Host           string     // the virtual host that it is for; "" is the server itself
+
+	// Certified: the client's certificate says that it is the user of this name,
+	// and an authority that the administrator trusts has signed that. A back-end
+	// that knows this asks for no password; others see an empty one, and refuse.
+	Certified bool
 }
 
 // An Account is what a login opens.
@@ -257,7 +263,7 @@ func (c *Chain) ask(ctx context.Context, s *settings, a Attempt) (Account, error
 	}
 	// A password that none can be is refused before anybody is asked, so that
 	// the time tells nothing of the user.
-	impossible := userdb.ValidPassword(a.Password) != nil
+	impossible := !a.Certified && userdb.ValidPassword(a.Password) != nil
 	for _, b := range backends {
 		if _, any := b.(*Anonymous); impossible && !any {
 			continue
@@ -275,6 +281,9 @@ func (c *Chain) ask(ctx context.Context, s *settings, a Attempt) (Account, error
 	}
 	if impossible {
 		return Account{}, denied(ErrPassword)
+	}
+	if a.Certified { // who has the certificate may know whether there is such a user
+		return Account{}, ErrUnknown
 	}
 	if err := s.hashing.waste(ctx, a.Name, a.Password); err != nil {
 		return Account{}, err

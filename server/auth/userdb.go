@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"portreeve/userdb"
@@ -35,7 +36,7 @@ func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
 	case err != nil:
 		return Account{}, fmt.Errorf("looking up a user: %w", err)
 	}
-	ok, hashErr := b.hashing.check(ctx, a.Name, u.Password, a.Password)
+	ok, hashErr := b.proven(ctx, a, u)
 	switch {
 	case errors.Is(hashErr, ErrBusy):
 		return Account{}, hashErr
@@ -54,11 +55,20 @@ func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
 		granted: func() { b.granted(a, u) }}, nil
 }
 
+// proven tells whether the client is who it says: by its certificate, or by its
+// password. A locked password locks the account, whatever else it has.
+func (b *users) proven(ctx context.Context, a Attempt, u userdb.User) (bool, error) {
+	if a.Certified {
+		return !strings.HasPrefix(u.Password, "!"), nil
+	}
+	return b.hashing.check(ctx, a.Name, u.Password, a.Password)
+}
+
 // granted notes a login, and has a hash that is not of today's cost made anew,
 // since this is when the password is known.
 func (b *users) granted(a Attempt, u userdb.User) {
 	b.notes.login(b.db, u.Name, userdb.Login{At: time.Now(), From: a.From})
-	if userdb.Weaker(u.Password, b.hashing.cost) {
+	if !a.Certified && userdb.Weaker(u.Password, b.hashing.cost) {
 		b.notes.rehash(b.db, b.hashing, u, a.Password)
 	}
 }

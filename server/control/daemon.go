@@ -32,6 +32,9 @@ type Status struct {
 	Limits session.Limits `json:"limits"`
 	Totals session.Totals `json:"totals"`
 
+	// TLSData is how protected data connections showed whose they are, by client.
+	TLSData []session.Software `json:"tls_data"`
+
 	NoData map[string]int64 `json:"no_data"` // data connections that were never made, by likely cause
 
 	Goroutines int   `json:"goroutines"`
@@ -57,6 +60,7 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 		st.NoData = map[string]int64{}
 	}
 	st.Certificates = append([]cert.Info{}, st.Certificates...)
+	st.TLSData = append([]session.Software{}, s.Sessions.Software()...)
 	st.Limits, st.Totals = s.Sessions.Limits(), s.Sessions.Totals()
 	st.Goroutines, st.Memory = runtime.NumGoroutine(), memory()
 	writeJSON(w, http.StatusOK, st)
