@@ -275,4 +275,4 @@ type established struct{ net.Conn }
 
 func (e *established) ready() *arrival                        { return nil }
 func (e *established) open(context.Context) (net.Conn, error) { return e.Conn, nil }
-func (e *established) close()                                 { e.Conn.Close() }
+func (e *established) close()                                 { e.Close() }

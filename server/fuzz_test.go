@@ -22,6 +22,8 @@ func FuzzSession(f *testing.F) {
 	r := newRig(f, func(c *Config) {
 		c.LoginDelay, c.ConnectTimeout, c.StallTimeout = 0, time.Second, time.Second
 		c.MaxLoginFailures, c.MaxCommandErrors = 100, 10000
+		c.ServerCopy, c.Symlinks, c.MDTMWrite, c.Compression = true, true, true, 6
+		c.MaxFileSize, c.MaxHashSize = 64<<10, 64<<10
 	})
 	r.put("f", strings.Repeat("x", 1000))
 	outside := filepath.Join(filepath.Dir(r.home), "outside")
@@ -37,6 +39,8 @@ func FuzzSession(f *testing.F) {
 			"RNFR f\r\nRNTO ../../outside\r\n", "STAT -laRF /\r\nMLST f\r\n", "REST 99\r\nEPSV ALL\r\nPASV\r\n",
 			"SITE CHMOD 777 out\r\nMFMT 20200101000000 out\r\nDELE out\r\n", "PORT 1,2,3,4,5,6\r\nEPRT |2|::1|9|\r\nLIST *[\r\n",
 			"OPTS MLST size;\r\nFEAT\r\nHELP SITE\r\nREIN\r\n", "MKD a\x00\r\n\r\n \r\n", "ALLO \t\r\nMFMT \t\r\nSITE \t\r\nEPRT \t\r\nOPTS \t\r\nREST \t\r\n", "QUIT\r\nNOOP\r\n",
+			"RANG 0 3\r\nHASH f\r\nXCRC \"f\" 0 4\r\nOPTS HASH MD5\r\n", "SITE COPY out g\r\nCOMB g f out f\r\nSITE CPFR f\r\nSITE CPTO ../../outside\r\n",
+			"SITE SYMLINK ../outside l\r\nRETR l\r\nMODE Z\r\nPRET STOR l\r\nESTP\r\nESTA\r\n", "MFF Modify=20200101000000;UNIX.mode=777; out\r\nMDTM 20200101000000 out\r\nSITE UMASK 0\r\nAVBL out\r\n",
 		} {
 			f.Add(state, []byte(seed))
 		}
