@@ -115,6 +115,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<path> - tell the checksum of a file, or of the range that RANG chose"},
 		{name: "HELP", arg: maybeWord, need: preAuth, rfc: "959 4.1.3", run: (*session).cmdHELP,
 			help: "[<command>] - list commands, or explain one"},
+		{name: "HOST", arg: aWord, need: preAuth, on: func(c *Config) bool { return len(c.VirtualHosts) > 0 }, feat: says("HOST"), rfc: "7151 3", run: (*session).cmdHOST,
+			help: "<name> - say which host the client means"},
 		{name: "LANG", arg: maybeWord, need: preAuth | quiet, feat: (*session).featLANG, rfc: "2640 4", run: (*session).cmdLANG,
 			help: "[<tag>] - choose the language of replies"},
 		{name: "LIST", arg: maybePath, need: opensData, rfc: "959 4.1.3", run: (*session).cmdLIST,
@@ -244,7 +246,6 @@ func init() { //nolint:funlen // a table is as long as what it lists
 var notHere = []string{
 	"CPSV",
 	"DSIZ",
-	"HOST",
 	"LPRT",
 	"LPSV",
 	"MAIL",
@@ -353,7 +354,7 @@ func (s *session) unheard(verb string) (reply, *command) {
 		s.log.Warn("client sends a PROXY header", "hint", "ProxyFrom names the proxies that may")
 		return say(421, "This is an FTP server"), nil
 	case slices.Contains(notHere, verb):
-		return s.withheld(verb, verb == "AUTH" || verb == "HOST" || verb == "ADAT"), nil
+		return s.withheld(verb, verb == "AUTH" || verb == "ADAT"), nil
 	}
 	s.log.Debug("unknown command", "cmd", fmt.Sprintf("%.16q", verb))
 	return say(500, "Unknown command"), nil

@@ -37,6 +37,8 @@ type Config struct {
 	Daemonize          bool
 	ShutdownGrace      time.Duration
 
+	VirtualHosts []VirtualHost
+
 	// Limits
 	MaxClients, MaxClientsPerIP int
 	PerUserLimits               PerUserLimits
@@ -243,6 +245,8 @@ func (c *Config) Validate() error {
 			config.ShowSize(userdb.Cost(c.PasswordCost).Memory(), 1))
 	case c.PassiveIP != "" && !isHost(c.PassiveIP):
 		return fmt.Errorf("ForcePassiveIP: %q is neither an IPv4 address nor a name", c.PassiveIP)
+	case checkHosts(c.VirtualHosts) != nil:
+		return checkHosts(c.VirtualHosts)
 	case c.FSCharset.Shifts():
 		return fmt.Errorf("FileSystemCharset: %s writes other characters with slashes and escapes, which no file name may have", c.FSCharset.Name())
 	case len(c.Bind)+len(c.ImplicitTLS) == 0:

@@ -125,6 +125,7 @@ var ownDirectives = map[string]string{
 	"MLSDFollowLinks":    "yes",
 	"MLSDDots":           "no",
 	"MaxTransferTime":    "48h",
+	"VirtualHost":        "ftp.example.org users=/srv/b.db certificate=/srv/c.pem,/srv/k.pem greeting=\"/srv/a b\" anonymous=/srv/a",
 	"AnonymousRoot":      "/srv/ftp",
 	"UserDB":             "/srv/users.db",
 	"PasswordCost":       "14 8 1",

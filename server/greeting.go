@@ -44,7 +44,7 @@ type greeting struct {
 // greeting gathers the facts for a client that has just come.
 func (s *session) greeting() greeting {
 	c := s.cfg
-	return greeting{file: c.GreetingFile, cookies: c.FortunesFile,
+	return greeting{file: s.greetingFile(), cookies: c.FortunesFile,
 		number: s.srv.Sessions.Len(), most: c.MaxClients, now: time.Now(),
 		local: s.local, peer: s.peer, idle: c.MaxIdleTime,
 		onlyAnonymous: c.AnonymousOnly || c.TrustedIP.IsValid() && c.TrustedIP != s.local.Addr(),

@@ -86,7 +86,7 @@ func (s *session) authenticate(ctx context.Context, a auth.Attempt) (auth.Accoun
 	}
 	ctx, cancel := context.WithDeadline(ctx, s.deadline())
 	defer cancel()
-	a.Name, a.From, a.Local, a.TLS = s.name, s.peer.Addr(), s.local.Addr(), s.encrypted()
+	a.Name, a.From, a.Local, a.TLS, a.Host = s.name, s.peer.Addr(), s.local.Addr(), s.encrypted(), s.hostName()
 	account, err := s.srv.Auth.Login(ctx, a)
 	if err == nil && only && !account.Anonymous { // a user who is called so
 		return auth.Account{}, errAnonymousOnly
@@ -203,6 +203,10 @@ func (s *session) cmdREIN(context.Context, string) (reply, error) {
 		s.entry.Logout()
 	}
 	s.logout()
+	s.enterHost(nil)
+	if s.implicit { // TLS stays, and what was asked for with it
+		s.enterHost(s.cfg.host(s.sni()))
+	}
 	r := say(220, "Ready for a new user")
 	if s.tls != nil && !s.implicit { // the reply is the last that is protected (RFC 4217, section 11)
 		r.then = s.strip

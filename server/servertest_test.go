@@ -63,13 +63,12 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	addUser(t, db, "alice", "secret", home)
 	logs := new(bytes.Buffer)
 	log := slog.New(slog.NewTextHandler(&lockedWriter{w: logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	var others []auth.Backend
-	if cfg.AnonymousRoot != "" {
-		others = append(others, &auth.Anonymous{Root: home, Lookup: func(string) (*user.User, error) {
-			return &user.User{Username: "ftp", Uid: "1000", Gid: "1000"}, nil
-		}})
+	here := ways(&cfg, nil, home)
+	hosts := make(map[string]auth.Ways)
+	for _, h := range cfg.VirtualHosts {
+		hosts[h.Name] = ways(&cfg, &h, home)
 	}
-	chain, err := auth.New(auth.Options{Backends: others, Methods: []auth.Method{{Kind: "userdb", Arg: cfg.UserDB}}, Cost: cheapCost,
+	chain, err := auth.New(auth.Options{Methods: here.Methods, Backends: here.Backends, Hosts: hosts, Cost: cheapCost,
 		DelayStep: cfg.LoginDelay, DelayMost: cfg.MaxLoginDelay, Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +79,23 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	r.srv.network = r.net
 	r.srv.GetCertificate = giveTestCertificate
 	return r
+}
+
+// ways are how to log in to a virtual host, nil for the server itself. There
+// anonymous sees a home, whatever the configuration says.
+func ways(cfg *Config, h *VirtualHost, home string) (w auth.Ways) {
+	if db := cfg.HostUsers(h); db != "" {
+		w.Methods = []auth.Method{{Kind: "userdb", Arg: db}}
+	}
+	if root, ok := cfg.HostAnonymous(h); ok && root != "" {
+		if root == cfg.AnonymousRoot {
+			root = home
+		}
+		w.Backends = []auth.Backend{&auth.Anonymous{Root: root, Lookup: func(string) (*user.User, error) {
+			return &user.User{Username: "ftp", Uid: "1000", Gid: "1000"}, nil
+		}}}
+	}
+	return w
 }
 
 // cheapCost makes hashing too cheap to notice.

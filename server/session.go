@@ -54,6 +54,7 @@ type session struct {
 	client string // what CLNT or CSID said
 
 	// Login
+	host     *VirtualHost // chosen by HOST or by TLS; nil is the server itself
 	failures int
 	name     string // said by USER
 	account  *auth.Account

@@ -35,6 +35,7 @@ type secured struct {
 	cert    *tls.Certificate
 	state   tls.ConnectionState // after the handshake
 	alpn    []string            // what the client offered
+	host    string              // said by HOST before
 
 	mechanism string // as AUTH said it
 
@@ -73,6 +74,7 @@ func (s *session) secure(ctx context.Context, t *secured) error {
 	defer leave()
 	s.logout()
 	s.queue, s.waits = nil, 0
+	t.host = s.hostName()
 	cfg, err := s.srv.controlTLS(t)
 	if err != nil {
 		s.deaf = true
@@ -101,6 +103,9 @@ func (s *session) secure(ctx context.Context, t *secured) error {
 	s.in.reset(t.conn, nil)
 	s.srv.tickets.enter(t.token, s.peer.Addr())
 	s.entry.SetTLS(tls.VersionName(t.state.Version))
+	if sni := s.sni(); sni != "" { // it chooses as HOST does, and outdoes one before
+		s.enterHost(s.cfg.host(sni))
+	}
 	s.log.Debug("TLS", "version", tls.VersionName(t.state.Version), "cipher", tls.CipherSuiteName(t.state.CipherSuite),
 		"sni", t.state.ServerName, "alpn", t.state.NegotiatedProtocol)
 	return nil
@@ -121,6 +126,11 @@ func (s *Server) controlTLS(t *secured) (*tls.Config, error) {
 	cfg.NextProtos = []string{"ftp"}
 	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (cert *tls.Certificate, err error) {
 		t.alpn = hello.SupportedProtos
+		if hello.ServerName == "" && t.host != "" { // a client without SNI said it before (RFC 7151, section 3.2)
+			asked := *hello
+			asked.ServerName = t.host
+			hello = &asked
+		}
 		t.cert, err = s.certificate(hello)
 		return t.cert, err
 	}

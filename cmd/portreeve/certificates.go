@@ -53,6 +53,11 @@ func certPairs(cfg server.Config) []cert.Pair {
 	for _, k := range cfg.CertFile {
 		pairs = append(pairs, cert.Pair(k))
 	}
+	for _, h := range cfg.VirtualHosts {
+		if h.Certificate.Cert != "" {
+			pairs = append(pairs, cert.Pair(h.Certificate))
+		}
+	}
 	return pairs
 }
 

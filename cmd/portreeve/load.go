@@ -132,13 +132,56 @@ func checkPlaces(cfg server.Config) error {
 		}
 	}
 	if cfg.AnonymousRoot != "" && !cfg.NoAnonymous {
-		b := auth.Anonymous{Root: cfg.AnonymousRoot, Lookup: user.Lookup}
-		if err := b.Check(); err != nil {
+		if err := checkAnonymous(cfg.AnonymousRoot); err != nil {
 			faults = append(faults, fmt.Errorf("AnonymousRoot: %w", err))
 		}
+	}
+	for _, h := range cfg.VirtualHosts {
+		faults = append(faults, checkHost(h)...)
 	}
 	if most := len(unix.RawSockaddrUnix{}.Path) - 1; len(cfg.ControlSocket) > most {
 		faults = append(faults, fmt.Errorf("ControlSocket: the path of a socket has at most %d bytes", most))
 	}
 	return errors.Join(faults...)
+}
+
+func checkAnonymous(root string) error {
+	b := auth.Anonymous{Root: root, Lookup: user.Lookup}
+	return b.Check()
+}
+
+// checkHost finds what a virtual host names and what is not there. Nobody would
+// notice before a client meets it.
+func checkHost(h server.VirtualHost) (faults []error) {
+	fault := func(what string, err error) {
+		if err != nil {
+			faults = append(faults, fmt.Errorf("VirtualHost %s: %s: %w", h.Name, what, err))
+		}
+	}
+	if h.Users != "" && h.Users != server.Without {
+		err := checkFile(h.Users)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("there is no %s; \"portreeve pw useradd NAME --db %[1]s\" makes it", h.Users)
+		}
+		fault("users", err)
+	}
+	for _, f := range []struct{ what, path string }{
+		{"certificate", h.Certificate.Cert}, {"key", h.Certificate.Key}, {"greeting", h.Greeting},
+	} {
+		if f.path != "" {
+			fault(f.what, checkFile(f.path))
+		}
+	}
+	if h.Anonymous != "" && h.Anonymous != server.Without {
+		fault("anonymous", checkAnonymous(h.Anonymous))
+	}
+	return faults
+}
+
+func checkFile(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", path)
+	}
+	return err
 }

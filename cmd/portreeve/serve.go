@@ -249,8 +249,13 @@ func (d *daemon) refuse(err error) error {
 }
 
 func authOptions(cfg server.Config, log *slog.Logger) auth.Options {
+	hosts := make(map[string]auth.Ways)
+	for i := range cfg.VirtualHosts {
+		hosts[cfg.VirtualHosts[i].Name] = auth.Ways{Methods: methods(cfg, &cfg.VirtualHosts[i])}
+	}
 	return auth.Options{
-		Methods:   methods(cfg.UserDB, cfg.AnonymousRoot, !cfg.NoAnonymous),
+		Methods:   methods(cfg, nil),
+		Hosts:     hosts,
 		Cost:      userdb.Cost(cfg.PasswordCost),
 		Memory:    cfg.PasswordMemory,
 		Remember:  cfg.PasswordCache,
@@ -261,14 +266,17 @@ func authOptions(cfg server.Config, log *slog.Logger) auth.Options {
 	}
 }
 
-// methods are the ways to log in. Anonymous comes first, so that no user can be
-// in its place.
-func methods(db, root string, anonymous bool) []auth.Method {
+// methods are the ways to log in to a virtual host; nil is the server itself.
+// Anonymous comes first, so that no user can be in its place.
+func methods(cfg server.Config, host *server.VirtualHost) []auth.Method {
 	var all []auth.Method
-	if anonymous {
+	if root, ok := cfg.HostAnonymous(host); ok {
 		all = append(all, auth.Method{Kind: "anonymous", Arg: root})
 	}
-	return append(all, auth.Method{Kind: "userdb", Arg: db})
+	if db := cfg.HostUsers(host); db != "" {
+		all = append(all, auth.Method{Kind: "userdb", Arg: db})
+	}
+	return all
 }
 
 // openControl serves the control socket until stop is called.

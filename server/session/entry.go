@@ -31,6 +31,7 @@ type Entry struct {
 	cwd      string
 	command  string
 	client   string
+	host     string
 	tls      string
 	since    time.Time // Login, Logout or End
 	active   time.Time // last command
@@ -136,6 +137,13 @@ func (e *Entry) SetClient(name string) {
 	e.mu.Unlock()
 }
 
+// SetHost records the virtual host that the client chose, "" for none.
+func (e *Entry) SetHost(name string) {
+	e.mu.Lock()
+	e.host = name
+	e.mu.Unlock()
+}
+
 // SetTLS records the version of TLS on the control connection, "" for none.
 func (e *Entry) SetTLS(version string) {
 	e.mu.Lock()
@@ -219,7 +227,7 @@ func (e *Entry) read(i *Info) {
 	i.Size = -1
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	i.User, i.Cwd, i.Command, i.Client, i.TLS = e.account, e.cwd, e.command, e.client, e.tls
+	i.User, i.Cwd, i.Command, i.Client, i.Host, i.TLS = e.account, e.cwd, e.command, e.client, e.host, e.tls
 	i.State, i.Since, i.Active = Login, e.since, e.active
 	if e.loggedIn {
 		i.State = Idle

@@ -80,6 +80,7 @@ type Info struct {
 	Started time.Time      `json:"started"` // connected
 	TLS     string         `json:"tls"`     // version, "" if in clear
 	Client  string         `json:"client"`  // what CLNT or CSID said, "" if nothing
+	Host    string         `json:"vhost"`   // virtual host, "" for the server itself
 
 	// Login
 	User  string    `json:"user"` // account, "" before login

@@ -146,8 +146,9 @@ func TestLifeOfAnEntry(t *testing.T) {
 		time.Sleep(time.Second)
 		e.SetTLS("TLS 1.3")
 		e.SetClient("lftp/4.9")
+		e.SetHost("ftp.example.org")
 		e.SetCommand("PASS ****")
-		want.TLS, want.Client, want.Command, want.Active = "TLS 1.3", "lftp/4.9", "PASS ****", time.Now()
+		want.TLS, want.Client, want.Host, want.Command, want.Active = "TLS 1.3", "lftp/4.9", "ftp.example.org", "PASS ****", time.Now()
 		time.Sleep(time.Second)
 		if err := e.Login("joe", 1); err != nil {
 			t.Fatal(err)
@@ -172,7 +173,7 @@ func TestLifeOfAnEntry(t *testing.T) {
 
 		e.End(nil)
 		e.End(nil) // counts once
-		want = Info{ID: 1, Remote: want.Remote, Local: ftpd, Started: began, TLS: want.TLS, Client: want.Client,
+		want = Info{ID: 1, Remote: want.Remote, Local: ftpd, Started: began, TLS: want.TLS, Client: want.Client, Host: want.Host,
 			User: "joe", State: Idle, Since: time.Now(), Cwd: "/pub", Command: want.Command, Active: want.Active,
 			Size: -1, TotalUp: 200, Uploads: 1, FilesUp: 1}
 		check("after 226")
