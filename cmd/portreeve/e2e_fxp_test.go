@@ -1,0 +1,124 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The loopback has many addresses: servers at two of them are not where the
+// client is, as FXP needs it, and no third party is touched.
+
+// An fxpServer is one side of a transfer from server to server.
+type fxpServer struct{ host, port, home string }
+
+func (s fxpServer) url(name string) string {
+	return fmt.Sprintf("ftp://alice:%s@%s/%s", password, net.JoinHostPort(s.host, s.port), name)
+}
+
+// startFXP starts a server of ours at an address of its own.
+func startFXP(t *testing.T, host string, directives ...string) fxpServer {
+	d := startSite(t, append([]string{"Bind " + host + ",0"}, directives...)...)
+	status, err := d.status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range status.Listen {
+		if ap, err := netip.ParseAddrPort(addr); err == nil && ap.Addr().String() == host {
+			return fxpServer{host, fmt.Sprint(ap.Port()), d.home}
+		}
+	}
+	t.Fatalf("nobody listens at %s: %v", host, status.Listen)
+	return fxpServer{}
+}
+
+// startPureFTPd starts Debian's server, which permits FXP, at an address of its own.
+func startPureFTPd(t *testing.T, host string, more ...string) fxpServer {
+	needs(t, "pure-ftpd", "pure-pw")
+	dir := t.TempDir()
+	s := fxpServer{host: host, home: filepath.Join(dir, "home")}
+	for d := dir; strings.Contains(d, "Test"); d = filepath.Dir(d) {
+		os.Chmod(d, 0o755)
+	}
+	if err := os.Mkdir(s.home, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(s.home, ftpUID, ftpUID); err != nil {
+		t.Fatal(err)
+	}
+	passwd, db := filepath.Join(dir, "passwd"), filepath.Join(dir, "users.pdb")
+	command{args: []string{"pure-pw", "useradd", "alice", "-u", fmt.Sprint(ftpUID), "-g", fmt.Sprint(ftpUID), "-d", s.home, "-f", passwd, "-F", db, "-m"},
+		input: password + "\n" + password + "\n"}.must(t)
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.port = fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	l.Close()
+	cmd := exec.Command("pure-ftpd", append([]string{"-S", host + "," + s.port, "-l", "puredb:" + db, "-W", "-H", "-E",
+		"-g", filepath.Join(dir, "pid"), "-f", "none"}, more...)...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	eventually(t, "pure-ftpd listens", func() bool {
+		c, err := net.Dial("tcp", net.JoinHostPort(s.host, s.port))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return s
+}
+
+// fxp has lftp tell two servers to send a file to each other. It must not pass
+// through lftp, which would do so on its own where FXP fails.
+func fxp(t *testing.T, from, to fxpServer, name string, settings ...string) (string, error) {
+	script := append([]string{
+		"set net:max-retries 1", "set net:timeout 20", "set net:persist-retries 0", "set cmd:fail-exit yes",
+		"set ftp:use-fxp true", "set ftp:fxp-force true", "set ftp:ssl-allow no",
+	}, settings...)
+	script = append(script, fmt.Sprintf("get %s -o %s", from.url(name), to.url(name)))
+	return cmdline("lftp", "--norc", "-c", strings.Join(script, "; ")).run(t)
+}
+
+// T128, T316: files go from server to server, either of them connecting, to and
+// from another's server too.
+func TestFXPT128(t *testing.T) {
+	allow := []string{"AllowUserFXP yes", "FXPDeny 192.0.2.0/24"}
+	a := startFXP(t, "127.0.0.2", allow...)
+	b := startFXP(t, "127.0.0.3", allow...)
+	servers := map[string][2]fxpServer{"ours": {a, b}}
+	if os.Getuid() == 0 { // what Pure-FTPd wants to be
+		p := startPureFTPd(t, "127.0.0.4")
+		servers["to Pure-FTPd"] = [2]fxpServer{a, p}
+		servers["from Pure-FTPd"] = [2]fxpServer{p, a}
+	}
+	for name, pair := range servers {
+		for _, passive := range []string{"yes", "no"} {
+			t.Run(name+", passive source "+passive, func(t *testing.T) {
+				from, to := pair[0], pair[1]
+				file := randomFile(t, 3<<20+17)
+				sent := filepath.Join(from.home, "f")
+				writeFile(t, sent, readFile(t, file))
+				defer os.Remove(sent)
+				defer os.Remove(filepath.Join(to.home, "f"))
+				if out, err := fxp(t, from, to, "f", "set ftp:fxp-passive-source "+passive); err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				sameContent(t, sent, filepath.Join(to.home, "f"))
+			})
+		}
+	}
+}
