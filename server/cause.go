@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -25,6 +26,10 @@ const (
 	causeTimeout
 	causeUnreachable
 	causeForbidden
+	causeNoTLS
+	causeSilentTLS
+	causeBrokenTLS
+	causeUnbound
 	causeOther
 	numCauses
 )
@@ -54,7 +59,12 @@ var causes = [numCauses]struct{ word, text, hint string }{
 	causeUnreachable: {"unreachable", "there is no way to the client's address",
 		"passive mode would help it"},
 	causeForbidden: {"forbidden", "this host's own firewall forbids the connection", ""},
-	causeOther:     {"other", "the data connection could not be made", ""},
+	causeNoTLS:     {"tls-none", "the client asked for protected data and then sent it in clear", ""},
+	causeSilentTLS: {"tls-silent", "the client asked for protected data, connected, and did not begin TLS", ""},
+	causeBrokenTLS: {"tls-broken", "TLS could not be agreed on for the data connection", ""},
+	causeUnbound: {"tls-unbound", "the data connection did not resume the TLS session of its control connection",
+		"TLSDataBinding is what is asked of it"},
+	causeOther: {"other", "the data connection could not be made", ""},
 }
 
 // A noData is a data connection that was never made. It is errNoData.
@@ -100,6 +110,24 @@ func (p *passive) nobodyCame() *noData {
 		return &noData{cause: causePrivate}
 	}
 	return &noData{cause: causeSilent}
+}
+
+// unprotected tells why a data connection that was to have TLS has none. It was
+// there, but is as good as never made.
+func unprotected(err error) (*noData, bool) {
+	switch {
+	case errors.Is(err, errUnbound):
+		return &noData{causeUnbound, err}, true
+	case !errors.Is(err, errDataTLS):
+		return nil, false
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return &noData{causeNoTLS, err}, true
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &noData{causeSilentTLS, err}, true
+	}
+	return &noData{causeBrokenTLS, err}, true
 }
 
 // dataFailures counts data connections that were never made, by cause.

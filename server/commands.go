@@ -93,6 +93,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<path> <part> <part>... - join files into one"},
 		{name: "CONF", arg: maybePath, need: preAuth | secret, on: usesTLS, rfc: "2228 3", run: (*session).cmdMIC,
 			help: "<data> - not needed with TLS"},
+		{name: "CPSV", arg: noArg, on: securesFXP, feat: says("CPSV"), rfc: "none", run: (*session).cmdCPSV,
+			help: "- as PASV, and the server begins TLS"},
 		{name: "CSID", arg: aWord, need: preAuth, feat: says("CSID"), rfc: "draft-peterson-streamlined-ftp-command-extensions", run: (*session).cmdCSID,
 			help: "<name=value;> - say what client this is"},
 		{name: "CWD", also: []string{"XCWD"}, arg: maybePath, need: quiet, feat: says("TVFS"), rfc: "959 4.1.1", run: (*session).cmdCWD,
@@ -205,6 +207,8 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "- tell who is logged in"},
 		{name: "SIZE", arg: aPath, feat: says("SIZE"), rfc: "3659 4", run: (*session).cmdSIZE,
 			help: "<path> - tell how long a file is"},
+		{name: "SSCN", arg: maybeWord, on: securesFXP, feat: says("SSCN"), rfc: "none", run: (*session).cmdSSCN,
+			help: "[ON|OFF] - tell or set whether the server begins TLS for data"},
 		{name: "STAT", arg: maybePath, need: during, rfc: "959 4.1.3", run: (*session).cmdSTAT,
 			help: "[<path>] - tell the state of things, or list on this connection"},
 		{name: "STOR", arg: aPath, need: creates | opensData, rfc: "959 4.1.3", run: (*session).cmdSTOR,
@@ -244,7 +248,6 @@ func init() { //nolint:funlen // a table is as long as what it lists
 // notHere are commands of the standards that this server does not offer: they
 // are 502, not the 500 of a word that no one has heard of.
 var notHere = []string{
-	"CPSV",
 	"DSIZ",
 	"LPRT",
 	"LPSV",
@@ -255,7 +258,6 @@ var notHere = []string{
 	"RMDA",
 	"SMNT",
 	"SPSV",
-	"SSCN",
 	"THMB",
 }
 

@@ -262,7 +262,7 @@ func (s *session) meet(ctx context.Context, verb, text string, end func(net.Conn
 		if err != nil {
 			return reply{}, err
 		}
-		t.made = &established{conn}
+		t.made = &established{conn, callsTLS(o)}
 		at := addrPort(end(conn))
 		return fixed(225, "%s (|%s|%s|%d|)", text, familyOf(at.Addr()), at.Addr(), at.Port()), nil
 	}
@@ -271,7 +271,10 @@ func (s *session) meet(ctx context.Context, verb, text string, end func(net.Conn
 }
 
 // An established opener has its connection.
-type established struct{ net.Conn }
+type established struct {
+	net.Conn
+	calls bool // as that of a passive opener
+}
 
 func (e *established) ready() *arrival                        { return nil }
 func (e *established) open(context.Context) (net.Conn, error) { return e.Conn, nil }

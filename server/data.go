@@ -92,6 +92,7 @@ type passive struct {
 	l         net.Listener
 	client    netip.Addr
 	anybody   bool
+	calls     bool                        // CPSV: we are the client of its TLS
 	told      netip.Addr                  // what 227 said; not valid after EPSV
 	strangers int                         // who were turned away
 	headless  int                         // who came from a proxy and did not say for whom

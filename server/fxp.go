@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // FXP: a client has two servers send files to each other, by telling each the
@@ -55,6 +57,62 @@ func (s *session) isOurs(to netip.Addr) bool {
 		addr, ok := netip.AddrFromSlice(n.IP)
 		return ok && addr.Unmap() == to
 	})
+}
+
+// Between two servers that protect their data one must be the client of TLS:
+// neither CPSV nor SSCN is in a standard, and clients know either.
+
+// securesFXP tells whether anybody may have servers send to each other so.
+func securesFXP(c *Config) bool { return usesTLS(c) && (c.UserFXP || c.AnonFXP) }
+
+// callsTLS tells whether CPSV prepared a data connection.
+func callsTLS(o opener) bool {
+	switch o := o.(type) {
+	case *passive:
+		return o.calls
+	case *established:
+		return o.calls
+	}
+	return false
+}
+
+// cmdCPSV is PASV for a data connection of whose TLS we are the client.
+func (s *session) cmdCPSV(ctx context.Context, arg string) (reply, error) {
+	switch {
+	case !s.fxp():
+		return say(502, "FXP is not allowed here"), nil
+	case !s.protects():
+		return say(503, "PROT P first"), nil
+	}
+	r, err := s.cmdPASV(ctx, arg)
+	if p, ok := s.data.(*passive); ok {
+		p.calls = true
+	}
+	return r, err
+}
+
+// cmdSSCN tells or sets whether we are the client of TLS on all data connections
+// to come.
+func (s *session) cmdSSCN(_ context.Context, arg string) (reply, error) {
+	switch {
+	case !s.fxp():
+		return say(502, "FXP is not allowed here"), nil
+	case !s.protects():
+		return say(503, "PROT P first"), nil
+	}
+	switch strings.ToUpper(arg) {
+	case "":
+	case "ON":
+		s.tls.caller = true
+	case "OFF":
+		s.tls.caller = false
+	default:
+		return say(501, "SSCN takes ON or OFF"), nil
+	}
+	if s.tls.caller {
+		return fixed(200, "SSCN:CLIENT METHOD"), nil
+	}
+	return fixed(200, "SSCN:SERVER METHOD"), nil
 }
 
 // within tells whether a network of the list has the address. The zero Prefix

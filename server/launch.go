@@ -26,7 +26,7 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 		s.compress(t)
 	}
 	_, t.calls = o.(*active)
-	t.shield = s.shield()
+	t.shield = s.shield(o)
 	if a := o.ready(); a != nil {
 		if t.small != nil && t.rate == 0 && t.shield == nil && !s.encrypted() && s.atOnce(ctx, t, a) {
 			return reply{}, nil
@@ -112,6 +112,9 @@ func (s *session) report(t *transfer, r result) {
 		attrs = append(attrs, "offset", t.offset)
 	}
 	e, never := errors.AsType[*noData](r.err)
+	if !never {
+		e, never = unprotected(r.err)
+	}
 	switch {
 	case never:
 		s.explain(e, "cmd", t.verb, "path", t.path)

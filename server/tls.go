@@ -43,6 +43,7 @@ type secured struct {
 	cleared   bool // CCC: the control connection is in clear again
 	sized     bool // PBSZ was said
 	private   bool // PROT P
+	caller    bool // SSCN ON: we are the client of TLS on data connections
 	certified bool // logged in by certificate
 	refused   int  // data connections in a row that came to no TLS
 }

@@ -37,18 +37,19 @@ type shield struct {
 	peer     netip.Addr
 	binding  Binding
 	client   bool   // we are the client of it: CPSV, SSCN
+	fxp      bool   // it may lead to another server
 	software string // the client, as it calls itself
 
 	found registry.Bound // whose session the client asks to resume
 }
 
 // shield returns what the next data connection needs, nil if it is to be in clear.
-func (s *session) shield() *shield {
+func (s *session) shield(o opener) *shield {
 	if !s.protects() {
 		return nil
 	}
 	return &shield{srv: s.srv, token: s.tls.token, cert: s.tls.cert, leaf: s.tls.leaf(), peer: s.peer.Addr(),
-		binding: s.cfg.TLSDataBinding, software: s.software()}
+		binding: s.cfg.TLSDataBinding, client: s.tls.caller || callsTLS(o), fxp: s.fxp(), software: s.software()}
 }
 
 // software is what the client is, as far as it tells.
@@ -75,6 +76,9 @@ func (h *shield) protect(raw net.Conn, stall time.Duration) (*protected, error) 
 	terms := h.srv.terms.Load()
 	if terms.err != nil {
 		return nil, fmt.Errorf("%w: %w", errDataTLS, terms.err)
+	}
+	if h.client && h.binding >= BindUser { // another server has no ticket of ours
+		return nil, errUnbound
 	}
 	p := newProtected(raw, h.config(terms.base), h.client)
 	raw.SetDeadline(time.Now().Add(handshakeTime))
@@ -150,7 +154,7 @@ func (h *shield) admit(state tls.ConnectionState, from netip.Addr) error {
 	least := registry.Unbound
 	switch h.binding {
 	case BindPrefer:
-		if from != h.peer {
+		if from != h.peer && !h.fxp {
 			least = registry.BoundUser
 		}
 	case BindUser:

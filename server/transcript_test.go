@@ -49,7 +49,7 @@ import (
 //	tls fails [options]        which the server must refuse
 //	clear | abandon            both sides, or the server alone, end TLS, and go on
 //	secure                     login behind TLS, with data protected
-//	protect [resumes]          the client's handshake on the data connection
+//	protect [resumes]          the client's handshake on the data connection; serves: as the server of it
 //	cut                        the end of the data connection, and none of its TLS
 //	implicit                   the client comes to a port of implicit TLS
 //	authority                  signs the certificates of clients
@@ -300,6 +300,9 @@ func (p *play) talk(verb, arg string) {
 	case "protect":
 		p.raw = p.data
 		conn := tls.Client(p.data, p.c.tls)
+		if arg == "serves" {
+			conn = tls.Server(p.data, &tls.Config{GetCertificate: giveTestCertificate})
+		}
 		if err := conn.Handshake(); err != nil {
 			p.fail("protecting the data connection: %v", err)
 		}

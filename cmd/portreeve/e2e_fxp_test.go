@@ -93,32 +93,60 @@ func fxp(t *testing.T, from, to fxpServer, name string, settings ...string) (str
 	return cmdline("lftp", "--norc", "-c", strings.Join(script, "; ")).run(t)
 }
 
+// certificate makes one for any server, key and all in one file.
+func certificate(t *testing.T) string {
+	pair := filepath.Join(t.TempDir(), "pair.pem")
+	cmd := exec.Command(built.path(t), "cert", "new", "127.0.0.1", "--out", pair)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return pair
+}
+
+// protected are lftp's settings for FXP behind TLS.
+var protected = []string{"set ftp:ssl-allow true", "set ftp:ssl-force true", "set ftp:ssl-protect-data true", "set ftp:ssl-protect-fxp true", "set ssl:verify-certificate false"}
+
+// T302: the same behind TLS, where one of the servers is the client of it.
+func TestProtectedFXPT302(t *testing.T) {
+	t.Parallel()
+	cert := certificate(t)
+	allow := []string{"AllowUserFXP yes", "FXPDeny 192.0.2.0/24", "TLS 2", "CertFile " + cert}
+	a, b := startFXP(t, "127.0.0.2", allow...), startFXP(t, "127.0.0.3", allow...)
+	tryFXP(t, "ours", a, b, protected...)
+	if os.Getuid() == 0 {
+		p := startPureFTPd(t, "127.0.0.4", "-Y", "2", "-2", cert)
+		tryFXP(t, "to Pure-FTPd", a, p, protected...)
+		tryFXP(t, "from Pure-FTPd", p, a, protected...)
+	}
+}
+
+// tryFXP has a file go from one to the other, either of them connecting.
+func tryFXP(t *testing.T, name string, from, to fxpServer, settings ...string) {
+	for _, passive := range []string{"yes", "no"} {
+		t.Run(name+", passive source "+passive, func(t *testing.T) {
+			file := randomFile(t, 3<<20+17)
+			sent := filepath.Join(from.home, "f")
+			writeFile(t, sent, readFile(t, file))
+			defer os.Remove(sent)
+			defer os.Remove(filepath.Join(to.home, "f"))
+			if out, err := fxp(t, from, to, "f", append(settings, "set ftp:fxp-passive-source "+passive)...); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			sameContent(t, sent, filepath.Join(to.home, "f"))
+		})
+	}
+}
+
 // T128, T316: files go from server to server, either of them connecting, to and
 // from another's server too.
 func TestFXPT128(t *testing.T) {
+	t.Parallel()
 	allow := []string{"AllowUserFXP yes", "FXPDeny 192.0.2.0/24"}
-	a := startFXP(t, "127.0.0.2", allow...)
-	b := startFXP(t, "127.0.0.3", allow...)
-	servers := map[string][2]fxpServer{"ours": {a, b}}
+	a, b := startFXP(t, "127.0.0.2", allow...), startFXP(t, "127.0.0.3", allow...)
+	tryFXP(t, "ours", a, b)
 	if os.Getuid() == 0 { // what Pure-FTPd wants to be
 		p := startPureFTPd(t, "127.0.0.4")
-		servers["to Pure-FTPd"] = [2]fxpServer{a, p}
-		servers["from Pure-FTPd"] = [2]fxpServer{p, a}
-	}
-	for name, pair := range servers {
-		for _, passive := range []string{"yes", "no"} {
-			t.Run(name+", passive source "+passive, func(t *testing.T) {
-				from, to := pair[0], pair[1]
-				file := randomFile(t, 3<<20+17)
-				sent := filepath.Join(from.home, "f")
-				writeFile(t, sent, readFile(t, file))
-				defer os.Remove(sent)
-				defer os.Remove(filepath.Join(to.home, "f"))
-				if out, err := fxp(t, from, to, "f", "set ftp:fxp-passive-source "+passive); err != nil {
-					t.Fatalf("%v\n%s", err, out)
-				}
-				sameContent(t, sent, filepath.Join(to.home, "f"))
-			})
-		}
+		tryFXP(t, "to Pure-FTPd", a, p)
+		tryFXP(t, "from Pure-FTPd", p, a)
 	}
 }
