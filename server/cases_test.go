@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"portreeve/userdb"
@@ -67,5 +68,27 @@ func TestFarOffsetT148(t *testing.T) {
 		c.want(426)
 		c.want(226)
 		data.Close()
+	})
+}
+
+// Line ends are found wherever a buffer ends, and each is written once.
+func TestManyLinesT142(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		var plain, wire strings.Builder
+		for n := range 100_000 {
+			line := strings.Repeat("x", n%7) // every offset within a buffer comes up
+			plain.WriteString(line + "\n")
+			wire.WriteString(line + "\r\n")
+		}
+		r.put("lines", plain.String())
+		c := r.login()
+		c.cmd(200, "TYPE A")
+		if got, code := c.retr("RETR lines"); got != wire.String() || code != 226 {
+			t.Errorf("%d bytes, not %d; %d", len(got), wire.Len(), code)
+		}
+		if code := c.stor(wire.String(), "STOR back"); code != 226 || r.get("back") != plain.String() {
+			t.Errorf("what went up is not what went down; %d", code)
+		}
 	})
 }
