@@ -77,10 +77,12 @@ func (s *session) legible(text string) bool {
 }
 
 // cmdLANG chooses the language of replies (RFC 2640, section 4); without a tag
-// it is the server's again. Codes, paths and figures are the same in all.
+// it is the server's again. Codes, paths and figures are the same in all. A client
+// that says it takes replies and names for UTF-8 from then on, as that standard
+// has them, and lftp does whatever encoding it was told.
 func (s *session) cmdLANG(_ context.Context, tag string) (reply, error) {
 	if tag == "" {
-		s.lang = s.cfg.language()
+		s.lang, s.charset = s.cfg.language(), nil
 		return sayf(200, "Replies are in %s", s.lang.Tag()), nil
 	}
 	if !isTag(tag) {
@@ -90,7 +92,7 @@ func (s *session) cmdLANG(_ context.Context, tag string) (reply, error) {
 	if !ok {
 		return say(504, "No such language here"), nil
 	}
-	s.lang = l
+	s.lang, s.charset = l, nil
 	return sayf(200, "Replies are in %s", s.lang.Tag()), nil
 }
 
