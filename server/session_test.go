@@ -12,7 +12,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -569,7 +568,7 @@ func TestKilledAtOnce(t *testing.T) {
 
 // A client that resets the data connection of a download that fits the buffers
 // of the kernel did not get it, and one that says something there gets it whole.
-func TestEndOfDownload(t *testing.T) {
+func TestEndOfDownloadT286(t *testing.T) {
 	r := newRig(t)
 	content := strings.Repeat("x", 300_000)
 	r.put("f", content)
@@ -596,7 +595,7 @@ func TestEndOfDownload(t *testing.T) {
 	c.cmd(150, "RETR small")
 	start := time.Now()
 	c.want(226)
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > 500*time.Millisecond {
 		t.Errorf("226 took %v", took)
 	}
 }
@@ -616,29 +615,6 @@ func TestKickOfOneThatDoesNotRead(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
-}
-
-// T183: ABOR with its last byte urgent, as Python's ftplib sends it.
-func TestUrgentABORT183(t *testing.T) {
-	r := newRig(t)
-	r.put("f", strings.Repeat("x", 64<<20))
-	c := r.greet()
-	c.epsv()
-	c.cmd(150, "RETR f")
-	raw, err := c.conn.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw.Write(func(fd uintptr) bool {
-		err = syscall.Sendto(int(fd), []byte("ABOR\r\n"), syscall.MSG_OOB, nil)
-		return true
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.want(426)
-	c.want(226)
-	c.cmd(200, "NOOP")
 }
 
 // Cameras close both connections as soon as they have sent a picture, and never

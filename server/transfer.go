@@ -132,6 +132,10 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 	r.bytes, r.took, r.orphaned, r.unsigned = f.bytes, time.Since(start), f.orphaned, f.unsigned
 	if r.err == nil && t.kind != registry.Uploading {
 		conn, r.err = f.conclude()
+		if errors.Is(context.Cause(ctx), errAborted) { // too late: all was sent
+			r.err = nil
+			return
+		}
 	}
 	if r.err != nil && ctx.Err() != nil {
 		r.err = context.Cause(ctx) // what broke, broke because we ended it
