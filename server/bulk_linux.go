@@ -8,26 +8,22 @@ import (
 	"math"
 	"net"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"portreeve/server/thread"
 )
 
-// Large files. The threads of a Go program stand in for each other: one that has
-// just copied for as long as the system let it is next to answer a command, and
-// the system's scheduler makes it wait for its turn. So bulk data is moved by
-// threads that do nothing else, of lower priority: commands are answered at once,
-// whatever is being moved. They wait in the kernel, which costs neither a round
+// Large files. They are moved by threads that do nothing else, of lower priority
+// (see package thread), and that wait in the kernel, which costs neither a round
 // through the runtime's poller nor the waking of a goroutine for each buffer.
 
 const (
 	// bulkThreads is how many transfers at a time may have a thread each.
 	bulkThreads = 32
-	// bulkNice is how far below the daemon's own their priority is.
-	bulkNice = 5
 	// impatience is how long a thread waits for a client. One that takes longer is
 	// slow, and waited for by the runtime, which can do that for thousands.
 	impatience = 100 * time.Millisecond
@@ -63,21 +59,11 @@ func (f *flow) bulk(file *os.File, n int64, move func(f *flow, conn, file int, n
 				err = fmt.Errorf("%w: %v\n%s", errFault, p, debug.Stack())
 			}
 		}()
-		yieldThread()
+		thread.Lower(thread.Bulk)
 		err = onDescriptors(tcp, file, func(conn, file int) { moved, err = move(f, conn, file, n) }, &err)
 	}()
 	<-over
 	return moved, err
-}
-
-// yieldThread gives this goroutine a thread that comes after all others. It is not
-// given back: it ends with the goroutine, since without privilege a priority can
-// only fall.
-func yieldThread() {
-	runtime.LockOSThread()
-	if own, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 20-own+bulkNice) // the call returns 20 - nice; this thread's alone
-	}
 }
 
 // onDescriptors lends both for as long as use takes.

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"portreeve/server/thread"
 )
 
 // A job is a transfer without a data connection: it reads or writes whole files
@@ -95,7 +97,7 @@ const longJob = 8 << 20
 func (f *flow) pass(size int64, move func(n int64) (int64, error)) error {
 	if size >= longJob && !f.yields {
 		f.yields = true
-		yieldThread()
+		thread.Lower(thread.Bulk)
 	}
 	for size > 0 {
 		if f.ctx.Err() != nil {

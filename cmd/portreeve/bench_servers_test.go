@@ -29,6 +29,7 @@ type contestant struct {
 	forks      bool // a process for each session
 	mlsd       bool
 	tls        bool
+	cert       string
 	site       *site // ours
 }
 
@@ -134,10 +135,13 @@ func selfSigned(b *testing.B, path string) {
 
 func ours(b *testing.B, name, binary, home, cert string, directives ...string) *contestant {
 	b.Helper()
-	c := &contestant{name: name, user: "bench", mlsd: true, tls: true, processes: newProcesses(b, name)}
+	c := &contestant{name: name, cert: cert, user: "bench", mlsd: true, tls: true, processes: newProcesses(b, name)}
 	c.site = newSite(b, nil, append([]string{"LogLevel warn", "MaxClientsNumber 20000", "TLS 1", "CertFile " + cert}, directives...)...)
 	c.site.home, c.site.processes, c.site.binary = home, c.processes, binary
 	c.site.addUser(b, "bench")
+	for name, kib := range setRates { // of uploads and downloads
+		c.site.addUser(b, name, "-t", fmt.Sprint(kib), "-T", fmt.Sprint(kib))
+	}
 	c.site.start(b)
 	c.port, c.root = c.site.port4, c.site.cmd.Process.Pid
 	return c

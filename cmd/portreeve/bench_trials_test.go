@@ -56,7 +56,7 @@ func workloads() []trial {
 	}
 	all = append(all, trial{name: "TLS RETR of 4 KiB files", able: secured, run: small("RETR", 1, true),
 		measures: []measure{{name: "files/s", bar: 1}, {name: "server CPU, µs/file", less: true}}})
-	return all
+	return append(all, ourTrials()...)
 }
 
 func secured(p *contestant) bool { return p.tls }
@@ -97,6 +97,9 @@ func benchHome(b *testing.B) string {
 	defer quarter.Close()
 	if _, err := io.Copy(quarter, io.NewSectionReader(f, 0, gib/4)); err != nil {
 		b.Fatal(err)
+	}
+	for user, kib := range setRates {
+		writeFile(b, filepath.Join(home, user), make([]byte, (kib<<10)*rateSeconds))
 	}
 	manyFiles(b, filepath.Join(home, "many"), bigFolder)
 	for i := range smallFiles {

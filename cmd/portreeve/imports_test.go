@@ -20,6 +20,7 @@ import (
 //	2  server
 //	1  server/auth  server/vfs  server/control
 //	0  userdb  config  server/session  server/lang  server/cert  server/charset
+//	   server/thread
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
@@ -30,11 +31,12 @@ var mayImport = map[string][]string{
 	"server/cert/acmetest": nil,
 
 	"server/charset": nil,
+	"server/thread":  nil,
 	"userdb":         {"config"},
-	"server/auth":    {"userdb"},
+	"server/auth":    {"userdb", "server/thread"},
 	"server/vfs":     {"userdb", "server/charset"},
 	"server/control": {"server/session", "server/cert"},
-	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/session", "server/vfs"},
+	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/session", "server/thread", "server/vfs"},
 	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/cert", "server/control", "server/session", "server/vfs"},
 }
 
@@ -62,7 +64,7 @@ var homes = map[string][]string{
 	"github.com/go-crypt":           {"userdb"},
 	"github.com/spf13/cobra":        {"cmd/portreeve"},
 	"github.com/spf13/pflag":        {"config", "cmd/portreeve"},
-	"golang.org/x/sys":              {"server", "server/vfs", "server/control", "cmd/portreeve"},
+	"golang.org/x/sys":              {"server", "server/thread", "server/vfs", "server/control", "cmd/portreeve"},
 	"golang.org/x/sync":             {"server/auth", "cmd/portreeve"},
 	"golang.org/x/time":             {"server"},
 	"golang.org/x/term":             {"cmd/portreeve"},

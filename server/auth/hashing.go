@@ -1,18 +1,21 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
+	"portreeve/server/thread"
 	"portreeve/userdb"
 )
 
@@ -22,6 +25,7 @@ type hashing struct {
 	cost       userdb.Cost
 	memory     int64
 	slots      *semaphore.Weighted // in bytes, of memory in all
+	turns      *semaphore.Weighted // one for every other processor
 	remember   time.Duration
 	remembered *remembered
 	dummy      string // a hash of that cost, which no password has
@@ -33,6 +37,7 @@ func newHashing(o Options, r *remembered, count *atomic.Int64) *hashing {
 		cost:       o.Cost,
 		memory:     o.Memory,
 		slots:      semaphore.NewWeighted(o.Memory),
+		turns:      semaphore.NewWeighted(int64((runtime.GOMAXPROCS(0) + 1) / 2)),
 		remember:   o.Remember,
 		remembered: r,
 		dummy:      userdb.Dummy(o.Cost),
@@ -79,27 +84,40 @@ func (h *hashing) verify(ctx context.Context, stored, password string) (bool, er
 	if need > h.memory {
 		return false, fmt.Errorf("%w: %d MiB", userdb.ErrTooCostly, need>>20)
 	}
-	if err := h.acquire(ctx, need); err != nil {
-		return false, err
-	}
-	defer h.slots.Release(need)
-	h.count.Add(1)
-	return userdb.Verify(stored, password, h.memory)
+	ok := false
+	runErr := h.run(ctx, need, func() {
+		h.count.Add(1)
+		ok, err = userdb.Verify(stored, password, h.memory)
+	})
+	return ok, cmp.Or(runErr, err)
 }
 
 // renew hashes a password at today's cost.
 func (h *hashing) renew(ctx context.Context, password string) (string, error) {
-	need := h.cost.Memory()
-	if err := h.acquire(ctx, need); err != nil {
-		return "", err
-	}
-	defer h.slots.Release(need)
-	return userdb.Hash(password, h.cost)
+	hash, err := "", error(nil)
+	runErr := h.run(ctx, h.cost.Memory(), func() { hash, err = userdb.Hash(password, h.cost) })
+	return hash, cmp.Or(runErr, err)
 }
 
-func (h *hashing) acquire(ctx context.Context, need int64) error {
+// run hashes within the budget, behind everything else that this process does, and
+// on half of the processors: a hash is made to sweep through the memory that they
+// share, which whoever moves data feels at any priority.
+func (h *hashing) run(ctx context.Context, need int64, hash func()) error {
+	if err := acquire(ctx, h.turns, 1); err != nil {
+		return err
+	}
+	defer h.turns.Release(1)
+	if err := acquire(ctx, h.slots, need); err != nil {
+		return err
+	}
+	defer h.slots.Release(need)
+	thread.Run(thread.Hashing, hash)
+	return nil
+}
+
+func acquire(ctx context.Context, s *semaphore.Weighted, n int64) error {
 	// A semaphore that is free does not look at the context.
-	if ctx.Err() != nil || h.slots.Acquire(ctx, need) != nil {
+	if ctx.Err() != nil || s.Acquire(ctx, n) != nil {
 		return fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx))
 	}
 	return nil
