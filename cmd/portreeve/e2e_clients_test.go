@@ -19,18 +19,29 @@ import (
 // and tnftp both want to be "ftp" there, so each is called by its own name.
 
 // A mode is how the data connection comes to be: the command that asks for it,
-// and over which IP.
+// over which IP, and what protects it.
 type mode struct {
 	verb string // PASV, EPSV, PORT or EPRT
 	ipv6 bool
+	tls  protection
 }
 
 func (m mode) String() string {
-	if m.ipv6 {
-		return m.verb + "-IPv6"
+	name := m.verb + "-IPv" + flagOr(m.ipv6, "6", "4")
+	if m.tls != inClear {
+		name += "-" + string(m.tls)
 	}
-	return m.verb + "-IPv4"
+	return name
 }
+
+// A protection is how a client comes to TLS.
+type protection string
+
+const (
+	inClear  protection = ""
+	explicit protection = "explicit" // by AUTH
+	implicit protection = "implicit" // at a port where TLS is spoken from the first byte on
+)
 
 func (m mode) passive() bool { return m.verb == "PASV" || m.verb == "EPSV" }
 
@@ -53,7 +64,12 @@ type job struct {
 }
 
 func (j job) url() string {
-	u := url.URL{Scheme: "ftp", Host: net.JoinHostPort(j.host, j.port), Path: "/" + j.remote}
+	return j.at("/" + j.remote)
+}
+
+// at is the URL of an absolute path. To most clients ftps is implicit TLS.
+func (j job) at(path string) string {
+	u := url.URL{Scheme: flagOr(j.tls == implicit, "ftps", "ftp"), Host: net.JoinHostPort(j.host, j.port), Path: path}
 	return u.String()
 }
 
@@ -61,8 +77,10 @@ func (j job) url() string {
 // what the program cannot do.
 type client struct {
 	name     string
+	title    string // with the number of its case
 	programs []string
 	modes    []mode
+	secures  bool // it speaks TLS
 	get, put func(job) command
 	// list prints names, each somewhere in a line.
 	list func(job) command
@@ -73,6 +91,16 @@ type client struct {
 	returns bool
 	// restarts tells that an upload can be resumed.
 	restarts bool
+	// forgets tells that some of its versions send data in clear where the server
+	// connects, after they have asked for TLS.
+	forgets bool
+}
+
+func (c client) protections() []protection {
+	if c.secures {
+		return []protection{inClear, explicit, implicit}
+	}
+	return []protection{inClear}
 }
 
 // A command is a program, its arguments and what is typed into it.
@@ -86,8 +114,9 @@ func cmdline(args ...string) command { return command{args: args} }
 var clients = []client{curl, lftp, wget, ncftp, tnftp, inetutils, ftplib}
 
 var curl = client{
-	name: "curl", programs: []string{"curl"}, refuses: true, restarts: true,
-	modes: []mode{epsv, pasv, port, eprt, epsv6, eprt6},
+	name: "curl", title: "T315 curl", secures: true, programs: []string{"curl"}, refuses: true, restarts: true,
+	forgets: true, // 7.88
+	modes:   []mode{epsv, pasv, port, eprt, epsv6, eprt6},
 	get: func(j job) command {
 		return curlArgs(j, "-o", j.local, j.url())
 	},
@@ -110,11 +139,14 @@ func curlArgs(j job, more ...string) command {
 	if j.resume > 0 {
 		args = append(args, "-C", "-")
 	}
+	if j.tls != inClear {
+		args = append(args, "--ssl-reqd", "--insecure")
+	}
 	return command{args: append(args, more...)}
 }
 
 var lftp = client{
-	name: "lftp", programs: []string{"lftp"}, refuses: true, returns: true, restarts: true,
+	name: "lftp", title: "T316 lftp", secures: true, programs: []string{"lftp"}, refuses: true, returns: true, restarts: true,
 	// Its EPRT over IPv6 names the address "::", which nobody can connect to.
 	modes: []mode{pasv, epsv, port, epsv6},
 	get: func(j job) command {
@@ -128,26 +160,27 @@ var lftp = client{
 
 func lftpScript(j job, lines ...string) command {
 	script := append([]string{
-		"set net:max-retries 1", "set net:timeout 20", "set net:persist-retries 0", "set ftp:ssl-allow no", "set cmd:fail-exit yes",
+		"set net:max-retries 1", "set net:timeout 20", "set net:persist-retries 0", "set cmd:fail-exit yes",
+		flagOr(j.tls == inClear, "set ftp:ssl-allow no", "set ftp:ssl-force yes; set ftp:ssl-protect-data yes; set ssl:verify-certificate no"),
 		"set ftp:passive-mode " + strconv.FormatBool(j.passive()),
 		"set ftp:prefer-epsv " + strconv.FormatBool(j.verb == "EPSV"),
-		fmt.Sprintf("open -u %s,%s -p %s %s", j.user, password, j.port, "ftp://"+strings.Trim(net.JoinHostPort(j.host, ""), ":")),
+		fmt.Sprintf("open -u %s,%s -p %s %s", j.user, password, j.port, flagOr(j.tls == implicit, "ftps://", "ftp://")+strings.TrimSuffix(net.JoinHostPort(j.host, ""), ":")),
 	}, lines...)
 	return cmdline("lftp", "--norc", "-c", strings.Join(script, "; "))
 }
 
 var wget = client{
-	name: "wget", programs: []string{"wget"}, refuses: true,
+	name: "wget", title: "T317 wget", secures: true, programs: []string{"wget"}, refuses: true,
 	modes: []mode{pasv, port, epsv6, eprt6},
 	get: func(j job) command {
 		args := wgetArgs(j, "-O", j.local)
 		if j.resume > 0 {
 			args.args = append(args.args, "-c")
 		}
-		return command{args: append(args.args, j.url())}
+		return command{args: append(args.args, wgetURL(j, "/"+j.remote))}
 	},
 	list: func(j job) command {
-		return cmdline(append(wgetArgs(j, "-O", "-").args, j.url()+"/")...)
+		return cmdline(append(wgetArgs(j, "-O", "-").args, wgetURL(j, "/"+j.remote+"/"))...)
 	},
 }
 
@@ -157,12 +190,26 @@ func wgetArgs(j job, more ...string) command {
 	if !j.passive() {
 		args = append(args, "--no-passive-ftp")
 	}
+	if j.tls != inClear {
+		args = append(args, "--no-check-certificate")
+	}
+	if j.tls == implicit {
+		args = append(args, "--ftps-implicit")
+	}
 	return cmdline(append(args, more...)...)
+}
+
+// wgetURL is a path as wget wants it, which takes ftps for explicit TLS.
+func wgetURL(j job, path string) string {
+	if j.tls == explicit {
+		j.tls = implicit
+	}
+	return j.at(path)
 }
 
 var ncftp = client{
 	// Asked to resume an upload, ncftpput 3.2.6 sends the whole file after REST.
-	name: "ncftp", programs: []string{"ncftpput", "ncftpget", "ncftpls"}, refuses: true,
+	name: "ncftp", title: "T318 ncftp", programs: []string{"ncftpput", "ncftpget", "ncftpls"}, refuses: true,
 	modes: []mode{pasv, port}, // it has no IPv6
 	get: func(j job) command {
 		return cmdline(append(ncftpArgs("ncftpget", j), "-C", j.host, j.remote, j.local)...)
@@ -184,7 +231,7 @@ func ncftpArgs(program string, j job) []string {
 }
 
 var tnftp = client{
-	name: "tnftp", programs: []string{"tnftp"}, restarts: true,
+	name: "tnftp", title: "T318 tnftp", programs: []string{"tnftp"}, restarts: true,
 	modes: []mode{epsv, pasv, port, eprt, epsv6, eprt6},
 	get: func(j job) command {
 		return tnftpScript(j, flagOr(j.resume > 0, "reget ", "get ")+quote(j.remote)+" "+quote(j.local))
@@ -212,7 +259,7 @@ func tnftpScript(j job, lines ...string) command {
 }
 
 var inetutils = client{
-	name: "inetutils-ftp", programs: []string{"inetutils-ftp"}, restarts: true,
+	name: "inetutils-ftp", title: "T318 inetutils-ftp", programs: []string{"inetutils-ftp"}, restarts: true,
 	modes: []mode{port, pasv, epsv, eprt, epsv6, eprt6},
 	get: func(j job) command {
 		return inetutilsScript(j, flagOr(j.resume > 0, "reget ", "get ")+quote(j.remote)+" "+quote(j.local))
@@ -240,7 +287,7 @@ func inetutilsScript(j job, lines ...string) command {
 }
 
 var ftplib = client{
-	name: "ftplib", programs: []string{"python3"}, refuses: true, restarts: true,
+	name: "ftplib", title: "T319 ftplib", secures: true, programs: []string{"python3"}, refuses: true, restarts: true,
 	modes: []mode{pasv, port, epsv6, eprt6},
 	get:   func(j job) command { return python(j, "get") },
 	put:   func(j job) command { return python(j, "put") },
@@ -249,16 +296,34 @@ var ftplib = client{
 
 func python(j job, verb string) command {
 	return cmdline("python3", "-c", ftplibScript, verb, j.host, j.port, j.user, password,
-		strconv.FormatBool(j.passive()), j.remote, j.local, strconv.FormatInt(j.resume, 10))
+		strconv.FormatBool(j.passive()), j.remote, j.local, strconv.FormatInt(j.resume, 10), string(j.tls))
 }
 
-const ftplibScript = `
-import ftplib, sys
-verb, host, port, user, password, passive, remote, local, resume = sys.argv[1:]
+// ftplibSecure has ftplib connect as it is told to. It knows no implicit TLS, but
+// lets others teach it.
+const ftplibSecure = `
+import ftplib, ssl
+class Implicit(ftplib.FTP_TLS):
+    raw = None
+    @property
+    def sock(self): return self.raw
+    @sock.setter
+    def sock(self, s):
+        if s is not None and not isinstance(s, ssl.SSLSocket): s = self.context.wrap_socket(s)
+        self.raw = s
+def connect(tls, host, port, user, password):
+    ftp = {"": ftplib.FTP, "explicit": ftplib.FTP_TLS, "implicit": Implicit}[tls]()
+    ftp.connect(host, int(port), timeout=20)
+    ftp.login(user, password)
+    if tls: ftp.prot_p()
+    return ftp
+`
+
+const ftplibScript = ftplibSecure + `
+import sys
+verb, host, port, user, password, passive, remote, local, resume, tls = sys.argv[1:]
 rest = int(resume) or None
-ftp = ftplib.FTP()
-ftp.connect(host, int(port), timeout=20)
-ftp.login(user, password)
+ftp = connect(tls, host, port, user, password)
 ftp.set_pasv(passive == "true")
 if verb == "get":
     with open(local, "ab" if rest else "wb", buffering=0) as f:
@@ -334,17 +399,39 @@ func (c command) must(t testing.TB) string {
 	return out
 }
 
-// TestClients has each program store, list and fetch a file in each way it
-// knows to make a data connection.
+// TestClients has each program store, list and fetch a file in each way it knows
+// to make a data connection, over both IPs and with each protection.
 func TestClients(t *testing.T) {
-	d := startSite(t)
+	d, _ := secureSite(t)
 	for _, c := range clients {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.title, func(t *testing.T) {
 			t.Parallel()
 			for _, m := range c.modes {
-				t.Run(m.String(), func(t *testing.T) { roundTrip(t, d, c, m) })
+				for _, m.tls = range c.protections() {
+					t.Run(m.String(), func(t *testing.T) {
+						if c.forgets && !m.passive() && m.tls != inClear {
+							forgottenTLS(t, d, c, m)
+							return
+						}
+						roundTrip(t, d, c, m)
+					})
+				}
 			}
 		})
+	}
+}
+
+// forgottenTLS has a program upload that may send in clear what it said would be
+// protected: then nothing of it may be stored, and the log must say why.
+func forgottenTLS(t *testing.T, d *site, c client, m mode) {
+	name := c.name + "-" + m.String()
+	sent := randomFile(t, 10_000)
+	if out, err := c.put(d.job(t, m, "alice", name, sent)).run(t); err == nil {
+		sameContent(t, sent, d.path(name))
+	} else if !strings.Contains(d.log.String(), "path=/"+name+" cause=tls-none") {
+		t.Errorf("%v, and the log does not say that data came in clear\n%s", err, out)
+	} else if sizeOf(d.path(name)) >= 0 {
+		t.Error("data that came in clear was stored")
 	}
 }
 

@@ -23,7 +23,7 @@ func secureSite(t *testing.T, directives ...string) (*site, []byte) {
 	d := newSite(t, nil)
 	file := filepath.Join(d.dir, "cert.pem")
 	d.must(t, "cert", "new", "localhost", "127.0.0.1", "::1", "--out", file)
-	d.configure(t, append([]string{"TLS 1", "CertFile " + file, "ImplicitTLS 127.0.0.1,0"}, directives...)...)
+	d.configure(t, append([]string{"TLS 1", "CertFile " + file, "ImplicitTLS 127.0.0.1,0" + flagIf(haveIPv6(), " ::1,0")}, directives...)...)
 	d.start(t)
 	text := readFile(t, file)
 	for {
@@ -84,7 +84,7 @@ echo "all done\n";
 // T320 Perl's Net::FTP in clear, with explicit and with implicit TLS.
 func TestPerlT320(t *testing.T) {
 	d, _ := secureSite(t)
-	implicit := d.implicitPort(t)
+	implicit := d.implicitPort(t, "127.0.0.1")
 	sent := randomFile(t, 1<<20+3)
 	for _, way := range []struct{ name, connect string }{
 		{"clear", `Net::FTP->new("127.0.0.1", Port => ` + d.port4 + `)`},
@@ -118,8 +118,8 @@ $f->quit; print "all done\n";
 	}
 }
 
-// implicitPort is the port of the listener for implicit TLS.
-func (d *site) implicitPort(t *testing.T) string {
+// implicitPort is the port of the listener for implicit TLS at an address.
+func (d *site) implicitPort(t testing.TB, at string) string {
 	t.Helper()
 	st, err := d.status(t.Context())
 	if err != nil {
@@ -127,7 +127,7 @@ func (d *site) implicitPort(t *testing.T) string {
 	}
 	for _, addr := range st.Listen {
 		host, port, err := net.SplitHostPort(addr)
-		if err == nil && host == "127.0.0.1" && port != d.port4 {
+		if err == nil && host == at && port != d.port4 && port != d.port6 {
 			return port
 		}
 	}

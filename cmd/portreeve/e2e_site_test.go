@@ -278,6 +278,9 @@ func (d *site) job(t testing.TB, m mode, user, remote, local string) job {
 	if m.ipv6 {
 		j.host, j.port = "::1", d.port6
 	}
+	if m.tls == implicit {
+		j.port = d.implicitPort(t, j.host)
+	}
 	return j
 }
 
