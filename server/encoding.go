@@ -19,6 +19,8 @@ func (s *session) understand(c *command, arg string) (text string, refused *repl
 		return replaceControls(text), nil
 	case ok:
 		return text, nil
+	case c.need&secret != 0: // of a client that speaks UTF-8 unasked; it is right or not
+		return arg, nil
 	case c.isPath() && c.need&preAuth == 0:
 		r := sayf(550, "The path is not in %s", s.charset.Name())
 		if c.need&creates != 0 {

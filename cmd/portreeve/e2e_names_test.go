@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,5 +167,49 @@ func TestAnonymousT050(t *testing.T) {
 	}
 	if !strings.Contains(d.log.String(), "mail=ftp@example.com") {
 		t.Error("the log does not tell what anonymous said")
+	}
+}
+
+// TestAnonymousIsTheSystemUser has a daemon of root's find the user ftp, in a
+// namespace whose list of users has one, and touch files as that user. Who is not
+// root sees that anonymous can be off.
+func TestAnonymousIsTheSystemUser(t *testing.T) {
+	d := newSite(t, nil)
+	at := "ftp://127.0.0.1:"
+	if os.Getuid() != 0 {
+		d.configure(t, "NoAnonymous yes")
+		d.start(t)
+		if out, err := cmdline("curl", "-sS", at+d.port4+"/").run(t); err == nil || !strings.Contains(out, "530") {
+			t.Errorf("anonymous where it is off: %v\n%s", err, out)
+		}
+		return
+	}
+	const uid = 20114
+	root := filepath.Join(d.dir, "srv")
+	for path, mode := range map[string]os.FileMode{root: 0o755, filepath.Join(root, "in"): 0o777, filepath.Join(root, "closed"): 0o700} {
+		if err := os.MkdirAll(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	users := filepath.Join(d.dir, "passwd")
+	writeFile(t, users, fmt.Appendf(readFile(t, "/etc/passwd"), "ftp:x:%d:%[1]d::%s:/bin/false\n", uid, root))
+	d.configure(t, "MinUID 30000")
+	d.wrap = []string{"unshare", "-m", "sh", "-c", `mount --bind "$0" /etc/passwd && exec "$@"`, users}
+	d.start(t)
+	sent := randomFile(t, 5000)
+	at += d.port4 + "/"
+	cmdline("curl", "-sS", "-T", sent, at+"in/new").must(t)
+	sameContent(t, sent, filepath.Join(root, "in", "new"))
+	wantOwner(t, filepath.Join(root, "in", "new"), uid)
+	for _, refused := range []command{cmdline("curl", "-sS", "-T", sent, at+"new"), cmdline("curl", "-sS", at+"closed/")} {
+		if out, err := refused.run(t); err == nil {
+			t.Errorf("%q works: %s", refused.args, out)
+		}
+	}
+	if out := cmdline("curl", "-sS", at+"in/").must(t); !strings.Contains(out, " ftp        ftp ") {
+		t.Errorf("the listing is %q", out)
 	}
 }
