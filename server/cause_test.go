@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -130,6 +131,13 @@ func TestCausesAreComplete(t *testing.T) {
 	}
 }
 
+// open is how many ports are.
+func (m *memory) open() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.listeners)
+}
+
 // T308, attack 5: who asks for ports and never comes leaves some for others.
 func TestPassivePortsAreBoundedT308(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -163,11 +171,12 @@ func TestPassivePortsAreBoundedT308(t *testing.T) {
 			}
 			all = append(all, sessions...)
 		}
-		if n := len(r.net.listeners); n != 300 {
+		if n := r.net.open(); n != 300 {
 			t.Errorf("%d ports are open", n)
 		}
 		time.Sleep(r.srv.Config().ConnectTimeout + time.Second) // virtual
-		if n := len(r.net.listeners); n != 0 || r.srv.passive.all != 0 || len(r.srv.passive.by) != 0 {
+		synctest.Wait()
+		if n := r.net.open(); n != 0 || r.srv.passive.all != 0 || len(r.srv.passive.by) != 0 {
 			t.Errorf("%d ports are open, %d counted: %v", n, r.srv.passive.all, r.srv.passive.by)
 		}
 		all[499].cmd(229, "EPSV")

@@ -92,7 +92,7 @@ func TestForcePassiveIPUnknownT115(t *testing.T) {
 			c := r.login()
 			c.cmd(425, "PASV")
 			c.cmd(229, "EPSV")
-			if n := len(r.net.listeners); n != 1 {
+			if n := r.net.open(); n != 1 {
 				t.Errorf("%d ports are open", n)
 			}
 			c.cmd(226, "ABOR")
