@@ -66,7 +66,7 @@ func listenAt(addr netip.Addr, number uint16) (net.Listener, error) {
 		err = os.NewSyscallError("listen", lerr)
 	}
 	if err != nil {
-		closeSocket(fd)
+		_ = closeSocket(fd) // what was wrong before is worth telling
 		return nil, err
 	}
 	return &port{fd: fd, at: at}, nil
@@ -168,7 +168,7 @@ type arrival struct {
 	from netip.Addr
 }
 
-func (a *arrival) close() { closeSocket(a.fd) }
+func (a *arrival) close() { _ = closeSocket(a.fd) }
 
 // conn hands the connection over to the runtime.
 func (a *arrival) conn() (net.Conn, error) {
@@ -191,26 +191,35 @@ func (a *arrival) send(p []byte) (sent int) {
 	return sent
 }
 
-// receive reads until p is full, the client has ended, or nothing has come for
-// so long. The same goes for what is wrong with the connection.
-func (a *arrival) receive(p []byte, wait time.Duration) (n int, ended bool) {
+// receive reads until p is full or the client has ended. It gives up where nothing
+// has come for so long, or little for longer. What is wrong with the connection the
+// kernel tells once: who reads on would take it for the client's end.
+func (a *arrival) receive(p []byte, silence, most time.Duration) (n int, ended bool, err error) {
+	var late time.Time
 	for n < len(p) {
 		got, err := rawCall(unix.SYS_READ, uintptr(a.fd), uintptr(unsafe.Pointer(&p[n])), uintptr(len(p)-n), 0)
 		switch {
 		case got > 0:
 			n += got
 		case err == nil:
-			return n, true
+			return n, true, nil
 		case err == unix.EAGAIN:
-			limit := unix.NsecToTimespec(int64(wait))
+			now := time.Now()
+			if late.IsZero() {
+				late = now.Add(most)
+			}
+			limit := unix.NsecToTimespec(int64(min(silence, late.Sub(now))))
+			if limit.Nano() <= 0 {
+				return n, false, nil
+			}
 			if ready, _ := unix.Ppoll([]unix.PollFd{{Fd: int32(a.fd), Events: unix.POLLIN}}, &limit, nil); ready == 0 {
-				return n, false
+				return n, false, nil
 			}
 		case err != unix.EINTR:
-			return n, false
+			return n, false, os.NewSyscallError("read", err)
 		}
 	}
-	return n, false
+	return n, false, nil
 }
 
 // clean tells whether nothing has come that was not read: to close would then not

@@ -17,11 +17,14 @@ func (p *port) take() *arrival { return nil }
 // An arrival is a data connection that the runtime does not know yet.
 type arrival struct{ from netip.Addr }
 
-func (a *arrival) close()                                    {}
-func (a *arrival) conn() (net.Conn, error)                   { return nil, net.ErrClosed }
-func (a *arrival) send([]byte) int                           { return 0 }
-func (a *arrival) receive([]byte, time.Duration) (int, bool) { return 0, false }
-func (a *arrival) clean() bool                               { return false }
+func (a *arrival) close()                  {}
+func (a *arrival) conn() (net.Conn, error) { return nil, net.ErrClosed }
+func (a *arrival) send([]byte) int         { return 0 }
+func (a *arrival) clean() bool             { return false }
+
+func (a *arrival) receive([]byte, time.Duration, time.Duration) (int, bool, error) {
+	return 0, false, nil
+}
 
 func listenAt(addr netip.Addr, number uint16) (net.Listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1} // a transfer has its own time-out

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -17,8 +18,8 @@ import (
 // smallest is the largest file that is moved so.
 const smallest = 64 << 10
 
-// brief is how long an upload of that size waits for its data. A client that is
-// near sends it as soon as it has read 150.
+// brief is how long an upload of that size waits for its data, each time. A client
+// that is near sends it as soon as it has read 150.
 const brief = time.Millisecond
 
 // briefThreads is how many may wait so at a time.
@@ -75,9 +76,10 @@ func (f *flow) sendSmall(file *os.File, size int64) bool {
 
 // receiveSmall stores what comes, and tells whether that was all.
 func (f *flow) receiveSmall(file *os.File) (over bool, err error) {
-	n, over := f.here.receive(f.buf[:min(smallest, f.room)], brief)
+	n, over, err := f.here.receive(f.buf[:min(smallest, f.room)], brief, attention)
 	if n > 0 {
-		_, err = file.Write(f.buf[:n])
+		_, werr := file.Write(f.buf[:n])
+		err = cmp.Or(werr, err)
 	}
 	f.bytes = int64(n)
 	return over, err

@@ -7,6 +7,9 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"portreeve/config"
 )
@@ -130,4 +133,71 @@ func TestPassivePortInUse(t *testing.T) {
 		data.Close()
 		late.want(226)
 	}
+}
+
+// TestSmallUploadReset: a client that resets its data connection has not sent all
+// of its file, wherever the server is when it hears of that.
+func TestSmallUploadReset(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.NoTruncate = true })
+	c := r.greet()
+	for i := range 50 {
+		r.put("f", "old")
+		data := c.epsv()
+		if err := data.SetLinger(0); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 { // everything is there before the server looks
+			if _, err := io.WriteString(data, "the beginning"); err != nil {
+				t.Fatal(err)
+			}
+			data.Close()
+		}
+		c.cmd(150, "STOR f")
+		if i%2 == 1 {
+			if _, err := io.WriteString(data, "the beginning"); err != nil {
+				t.Fatal(err)
+			}
+			data.Close()
+		}
+		c.want(426)
+		if got := r.get("f"); got != "old" {
+			t.Fatalf("%d: the file is %q now", i, got)
+		}
+	}
+}
+
+// TestSmallUploadInDrops: a client that sends a byte at a time holds its session
+// up for a moment, and not for as long as it likes.
+func TestSmallUploadInDrops(t *testing.T) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ends[1])
+	drops := time.NewTicker(brief)
+	defer drops.Stop()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-drops.C:
+				_, _ = unix.Write(ends[1], []byte{'x'}) // no room is no harm
+			case <-stop:
+				return
+			}
+		}
+	}()
+	a := &arrival{fd: ends[0]}
+	defer a.close()
+	begun := time.Now()
+	n, ended, err := a.receive(make([]byte, smallest), time.Minute, attention)
+	if n == smallest || ended || err != nil {
+		t.Errorf("%d bytes, ended %v, %v", n, ended, err)
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("that took %v", took)
+	}
+	close(stop)
+	<-stopped
 }
