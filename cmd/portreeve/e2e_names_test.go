@@ -88,7 +88,7 @@ func TestVirtualHostsT102T273(t *testing.T) {
 		{"a.example.org", "alice", "file-of-a"}, {"b.example.org", "bob", "file-of-b"},
 	} {
 		if out, err := curl(tt.host, tt.user); err != nil || !slices.Contains(strings.Split(out, "\n"), tt.file) {
-			t.Errorf("T273 %s at %s: %v\n%s", tt.user, tt.host, err, out)
+			t.Errorf("%s at %s: %v\n%s", tt.user, tt.host, err, out)
 		}
 	}
 	for host, user := range map[string]string{"a.example.org": "bob", "b.example.org": "alice"} {
@@ -115,7 +115,7 @@ func TestVirtualHostsT102T273(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text, err := c.cmd(220, "HOST B.example.org"); err != nil || text != "This is B" {
-		t.Errorf("T102 the greeting is %q, %v", text, err)
+		t.Errorf("the greeting is %q, %v", text, err)
 	}
 	if list := d.who(t); len(list) != 1 || list[0].Host != "b.example.org" {
 		t.Errorf("who shows %+v", list)
