@@ -63,6 +63,9 @@ func (s *session) encrypted() bool { return s.tls != nil && !s.tls.cleared }
 // to the client: in clear it would be garbage, and there is no other way.
 var errHandshake = errors.New("TLS handshake failed")
 
+// noHandshake hides why from those who would say goodbye by it.
+func noHandshake(why error) error { return fmt.Errorf("%w: %s", errHandshake, why.Error()) }
+
 // secure makes the control connection speak TLS. What the client sent before is
 // gone, be it in a buffer, where somebody between may have put it, or said: the
 // session is as new (RFC 4217, section 4.2).
@@ -79,7 +82,7 @@ func (s *session) secure(ctx context.Context, t *secured) error {
 	cfg, err := s.srv.controlTLS(t)
 	if err != nil {
 		s.deaf = true
-		return fmt.Errorf("%w: %v", errHandshake, err)
+		return noHandshake(err)
 	}
 	under := s.conn
 	if !t.implied { // there is a way back to clear
@@ -97,7 +100,7 @@ func (s *session) secure(ctx context.Context, t *secured) error {
 	}
 	if err != nil {
 		s.deaf = true
-		return fmt.Errorf("%w: %v", errHandshake, err)
+		return noHandshake(err)
 	}
 	t.state = t.conn.ConnectionState()
 	s.tls = t
