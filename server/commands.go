@@ -294,6 +294,7 @@ func (s *session) dispatch(ctx context.Context, l line) (reply, *command) {
 	}
 	arg, refused := s.understand(c, arg)
 	s.note(c, arg)
+	s.observe(c)
 	if l.err != nil {
 		s.mark = marker{}
 		return say(501, "NUL is not allowed"), c

@@ -34,7 +34,7 @@ func (s *session) cmdAUTH(_ context.Context, arg string) (reply, error) {
 	}
 	r := say(234, "Begin TLS")
 	r.then = func(ctx context.Context) error {
-		return s.secure(ctx, &secured{mechanism: strings.ToUpper(arg), sized: mechanism.private, private: mechanism.private})
+		return s.secure(ctx, &secured{sized: mechanism.private, private: mechanism.private})
 	}
 	return r, nil
 }

@@ -51,7 +51,8 @@ type session struct {
 
 	leaving atomic.Bool // somebody wants it to end; the one field that others set
 
-	client string // what CLNT or CSID said
+	client  string // what CLNT or CSID said
+	opening string // the first commands behind TLS
 
 	// Login
 	host     *VirtualHost // chosen by HOST or by TLS; nil is the server itself

@@ -37,8 +37,6 @@ type secured struct {
 	alpn    []string            // what the client offered
 	host    string              // said by HOST before
 
-	mechanism string // as AUTH said it
-
 	implied   bool // of a listener that speaks nothing else
 	cleared   bool // CCC: the control connection is in clear again
 	sized     bool // PBSZ was said

@@ -52,19 +52,6 @@ func (s *session) shield(o opener) *shield {
 		binding: s.cfg.TLSDataBinding, client: s.tls.caller || callsTLS(o), fxp: s.fxp(), software: s.software()}
 }
 
-// software is what the client is, as far as it tells.
-func (s *session) software() string {
-	switch {
-	case s.client != "":
-		return s.client
-	case slices.Contains(s.tls.alpn, "x-filezilla-ftp"): // a protocol of its own that only it has
-		return "FileZilla"
-	case s.tls.mechanism == "SSL": // an old word that hardly another tries first
-		return "unknown, curl perhaps"
-	}
-	return "unknown"
-}
-
 // A protected is a data connection behind TLS.
 type protected struct {
 	*tls.Conn
