@@ -93,7 +93,10 @@ func newProtected(raw net.Conn, cfg *tls.Config, client bool) *protected {
 // closes, its kernel answers the unread ticket by a reset, which overtakes what is
 // still on the way. crypto/tls has no switch for that, so that issuing is turned
 // off in this copy once the handshake has got past looking at tickets. A ticket
-// of TLS 1.2 is a part of the handshake and does no harm.
+// of TLS 1.2 is a part of the handshake and does no such harm; but it is given
+// before anybody knows whether the other end is the client, so that it shows no
+// more than the one which came: a thief who is refused must not be let in by it
+// the next time.
 func (h *shield) config(base *tls.Config) *tls.Config {
 	if h.client { // of another server, which the control connections know, not we
 		return &tls.Config{MinVersion: base.MinVersion, CipherSuites: base.CipherSuites, InsecureSkipVerify: true, //nolint:gosec // the client vouches for it
@@ -107,7 +110,10 @@ func (h *shield) config(base *tls.Config) *tls.Config {
 		}
 		return h.cert, nil
 	}
-	cfg.WrapSession = h.srv.tickets.wrap(h.token)
+	var shown token // nobody's, until a ticket says otherwise
+	cfg.WrapSession = func(cs tls.ConnectionState, state *tls.SessionState) ([]byte, error) {
+		return h.srv.tickets.wrap(shown)(cs, state)
+	}
 	cfg.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
 		state, whose := h.srv.tickets.open(ticket, cs)
 		switch {
@@ -120,7 +126,7 @@ func (h *shield) config(base *tls.Config) *tls.Config {
 		default:
 			return nil, nil
 		}
-		cfg.SessionTicketsDisabled = true
+		shown, cfg.SessionTicketsDisabled = whose, true
 		return state, nil
 	}
 	return cfg
