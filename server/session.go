@@ -481,7 +481,7 @@ func (s *session) logout() {
 	}
 	s.drop()
 	if s.tls != nil {
-		s.srv.tickets.own(s.tls.token, "")
+		s.srv.tickets.own(s.tls.token, "", "")
 		s.tls.certified, s.tls.caller = false, false
 	}
 	s.fs, s.account, s.name, s.cwd, s.from = nil, nil, "", "", ""

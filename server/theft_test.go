@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"crypto/tls"
 	"io"
 	"testing"
@@ -27,4 +28,31 @@ func TestThiefGetsNoTicket(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Users of one name at two virtual hosts are two users, also where one session of
+// a user does for another.
+func TestBoundUserOfAnotherHost(t *testing.T) {
+	r := vhostRig(t, func(c *Config) { c.TLSDataBinding = BindUser })
+	r.put("f", "secret")
+	c := r.shielded("alice") // of the server itself
+	conn := r.real()
+	other := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
+	other.want(220)
+	other.secure(func(c *tls.Config) { c.ServerName = "b.example.org" })
+	other.cmd(331, "USER alice")
+	other.cmd(230, "PASS other")
+	for _, tt := range []struct {
+		whose *client
+		code  int
+	}{{other, 522}, {c, 226}} {
+		data := c.epsv()
+		c.cmd(150, "RETR f")
+		stolen := tls.Client(data, tt.whose.tls)
+		got, _ := io.ReadAll(stolen)
+		stolen.Close()
+		if c.want(tt.code); tt.code != 226 && len(got) > 0 {
+			t.Errorf("alice of another host got %q", got)
+		}
+	}
 }

@@ -33,9 +33,11 @@ type tickets struct {
 	live   map[token]owner
 }
 
-// An owner is whose a control connection is.
+// An owner is whose a control connection is. Virtual hosts may have users of one
+// name who are not the same.
 type owner struct {
 	user string // "" before login
+	host string // virtual
 	addr netip.Addr
 }
 
@@ -86,11 +88,11 @@ func (k *tickets) enter(t token, addr netip.Addr) {
 	k.live[t] = owner{addr: addr}
 }
 
-func (k *tickets) own(t token, user string) {
+func (k *tickets) own(t token, user, host string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if o, ok := k.live[t]; ok {
-		o.user = user
+		o.user, o.host = user, host
 		k.live[t] = o
 	}
 }

@@ -303,7 +303,7 @@ func (t *secured) status() phrase {
 func (s *session) greetUser(attrs ...any) {
 	attrs = append([]any{"user", s.account.Name}, attrs...)
 	if s.tls != nil {
-		s.srv.tickets.own(s.tls.token, s.account.Name)
+		s.srv.tickets.own(s.tls.token, s.account.Name, s.hostName())
 		attrs = append(attrs, s.tls.describe()...)
 	}
 	s.log.Info("logged in", attrs...)
