@@ -262,7 +262,7 @@ func (s *session) meet(ctx context.Context, verb, text string, end func(net.Conn
 		if err != nil {
 			return reply{}, err
 		}
-		t.made = &established{conn, callsTLS(o)}
+		t.made = &established{conn, callsTLS(o), farEnd(o, conn)}
 		at := addrPort(end(conn))
 		return fixed(225, "%s (|%s|%s|%d|)", text, familyOf(at.Addr()), at.Addr(), at.Port()), nil
 	}
@@ -273,7 +273,8 @@ func (s *session) meet(ctx context.Context, verb, text string, end func(net.Conn
 // An established opener has its connection.
 type established struct {
 	net.Conn
-	calls bool // as that of a passive opener
+	calls bool       // as that of a passive opener
+	from  netip.Addr // its farEnd
 }
 
 func (e *established) ready() *arrival                        { return nil }

@@ -94,6 +94,7 @@ type passive struct {
 	anybody   bool
 	calls     bool                        // CPSV: we are the client of its TLS
 	told      netip.Addr                  // what 227 said; not valid after EPSV
+	came      netip.Addr                  // who is served, perhaps behind a proxy
 	strangers int                         // who were turned away
 	headless  int                         // who came from a proxy and did not say for whom
 	ends      func(net.Conn) (hop, error) // who is behind a proxy; nil if there is none
@@ -145,8 +146,9 @@ func (p *passive) awaits(from netip.Addr) bool { return p.anybody || from == p.c
 // serves tells whether a connection, perhaps through a proxy, is the one that is
 // waited for. A proxy that is slow to say so is not waited for after ctx.
 func (p *passive) serves(ctx context.Context, c net.Conn) bool {
+	p.came = addrPort(c.RemoteAddr()).Addr()
 	if p.ends == nil {
-		return p.awaits(addrPort(c.RemoteAddr()).Addr())
+		return p.awaits(p.came)
 	}
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	defer stop()
@@ -156,7 +158,22 @@ func (p *passive) serves(ctx context.Context, c net.Conn) bool {
 		p.log.Debug("data connection from a proxy", "err", err)
 		return false
 	}
-	return p.awaits(h.from.Addr())
+	p.came = h.from.Addr()
+	return p.awaits(p.came)
+}
+
+// farEnd tells who is at the other end of a connection that o made, perhaps behind
+// a proxy.
+func farEnd(o opener, c net.Conn) netip.Addr {
+	switch o := o.(type) {
+	case *passive:
+		if o.came.IsValid() { // it was waited for
+			return o.came
+		}
+	case *established:
+		return o.from
+	}
+	return addrPort(c.RemoteAddr()).Addr()
 }
 
 // turnedAway counts a connection that was not the client's, and was closed.

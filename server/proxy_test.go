@@ -326,3 +326,29 @@ func TestProxyOverSockets(t *testing.T) {
 	c.cmd(426, "ABOR")
 	c.want(226)
 }
+
+// The address that TLSDataBinding prefer looks at is the one behind the proxy, and
+// not the proxy's: who comes from the client's own need not resume anything.
+func TestProtectedDataBehindProxy(t *testing.T) {
+	r := newRig(t, withTLS, func(c *Config) { c.ProxyFrom = prefixes("127.0.0.0/8") })
+	r.put("f", "hello")
+	conn := r.real()
+	io.WriteString(conn, "PROXY TCP4 203.0.113.5 192.0.2.80 5000 21\r\n")
+	c := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
+	c.want(220)
+	c.secure()
+	c.cmd(331, "USER alice")
+	c.cmd(230, "PASS secret")
+	c.cmd(200, "PBSZ 0")
+	c.cmd(200, "PROT P")
+	c.tls = clientTLS() // which has no ticket
+	data := c.epsv()
+	io.WriteString(data, "PROXY TCP4 203.0.113.5 192.0.2.80 6000 30000\r\n")
+	c.cmd(150, "RETR f")
+	protected := c.protect(data)
+	if got, err := io.ReadAll(protected); err != nil || string(got) != "hello" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	protected.Close()
+	c.want(226)
+}

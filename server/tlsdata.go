@@ -40,6 +40,7 @@ type shield struct {
 	fxp      bool   // it may lead to another server
 	software string // the client, as it calls itself
 
+	from  netip.Addr     // who is at the other end; the transfer's to set
 	found registry.Bound // whose session the client asks to resume
 }
 
@@ -74,7 +75,7 @@ func (h *shield) protect(raw net.Conn, stall time.Duration) (*protected, error) 
 	}
 	raw.SetDeadline(time.Time{})
 	p.trunk.stall = stall
-	return p, h.admit(p.ConnectionState(), addrPort(raw.RemoteAddr()).Addr())
+	return p, h.admit(p.ConnectionState())
 }
 
 // newProtected lays TLS over a data connection. Records of full size from the
@@ -133,7 +134,7 @@ func (h *shield) config(base *tls.Config) *tls.Config {
 }
 
 // admit decides whether the other end is the client's.
-func (h *shield) admit(state tls.ConnectionState, from netip.Addr) error {
+func (h *shield) admit(state tls.ConnectionState) error {
 	if h.client {
 		return nil
 	}
@@ -147,7 +148,7 @@ func (h *shield) admit(state tls.ConnectionState, from netip.Addr) error {
 	least := registry.Unbound
 	switch h.binding {
 	case BindPrefer:
-		if from != h.peer && !h.fxp {
+		if h.from != h.peer && !h.fxp {
 			least = registry.BoundUser
 		}
 	case BindUser:

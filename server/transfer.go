@@ -124,6 +124,9 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 		bulks: &s.srv.bulks, threads: s.srv.threads, strict: s.cfg.StrictTLSEOF,
 		leave: &t.leave, ask: t.ask, bytes: t.moved, begun: start, lively: start}
 	f.entry.Moved(int(t.moved))
+	if t.shield != nil {
+		t.shield.from = farEnd(o, conn)
+	}
 	if r.err = f.protect(t.shield); r.err == nil {
 		r.reply, r.err = t.work(f)
 	} else if t.undo != nil {
