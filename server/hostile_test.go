@@ -379,8 +379,11 @@ func mixedSession(r *rig, addr string, id, rounds int) (err error) {
 			}
 			got, err := io.ReadAll(d)
 			d.Close()
-			if err != nil || string(got) != content {
-				return fmt.Errorf("session %d: stored %d bytes, got %d, %v", id, len(content), len(got), err)
+			if err != nil {
+				return fmt.Errorf("session %d: fetching: %w", id, err)
+			}
+			if string(got) != content {
+				return fmt.Errorf("session %d: stored %d bytes, got %d", id, len(content), len(got))
 			}
 			if _, err := expect("", 226); err != nil {
 				return err
