@@ -206,3 +206,42 @@ func FuzzNotice(f *testing.F) {
 		}
 	})
 }
+
+// Who may not download does not have the server read files aloud either: a link, or
+// another name, would make a notice of any file.
+func TestNoticesOfWhoMayNotRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, func(c *Config) { c.Symlinks = true })
+		r.put("secret", "the secret")
+		r.put(".banner", "the rules")
+		db := userdb.At(r.srv.Config().UserDB)
+		addUser(t, db, "looker", "secret", r.home, func(u *userdb.User) { u.Perms = userdb.PermList })
+		addUser(t, db, "dropper", "secret", r.home, func(u *userdb.User) { u.Perms = userdb.PermWrite })
+		addUser(t, db, "mover", "secret", r.home, func(u *userdb.User) { u.Perms = userdb.PermRename })
+		login := func(name string) (c *client, welcome string) {
+			c = r.dial(netip.AddrPort{})
+			c.want(220)
+			c.cmd(331, "USER %s", name)
+			return c, c.cmd(230, "PASS secret")
+		}
+		if _, welcome := login("looker"); !strings.Contains(welcome, "the rules") {
+			t.Errorf("%q", welcome)
+		}
+		dropper, _ := login("dropper")
+		dropper.cmd(200, "SITE SYMLINK secret .message")
+		mover, _ := login("mover")
+		for _, c := range []*client{dropper, mover} {
+			if text := c.cmd(250, "CWD /"); strings.Contains(text, "the secret") {
+				t.Errorf("%q", text)
+			}
+		}
+		if err := os.Remove(filepath.Join(r.home, ".message")); err != nil {
+			t.Fatal(err)
+		}
+		mover.cmd(350, "RNFR secret")
+		mover.cmd(250, "RNTO .message")
+		if text := mover.cmd(250, "CWD /"); strings.Contains(text, "the secret") {
+			t.Errorf("%q", text)
+		}
+	})
+}

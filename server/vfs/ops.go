@@ -114,9 +114,13 @@ func (f *FS) Read(path string) (*os.File, Info, error) {
 
 // ReadText returns the beginning of a regular file, at most so many bytes, for
 // the server to show: the file says to whoever comes here what its owner wants
-// said, also to those who may not download.
+// said, also to those who may not download. They are not told if they could have
+// given that name to a file of which they wanted to know what it says.
 func (f *FS) ReadText(path string, most int64) ([]byte, error) {
 	clean, err := f.lookup("read", path)
+	if err == nil && f.perms&(userdb.PermWrite|userdb.PermRename) != 0 {
+		err = f.need(userdb.PermRead, "read", path)
+	}
 	if err != nil {
 		return nil, err
 	}
