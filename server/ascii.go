@@ -82,5 +82,7 @@ func (r *asciiReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// asciiSize counts what TYPE A would send of src, by sending it nowhere.
-func asciiSize(src io.Reader) (int64, error) { return io.Copy(io.Discard, newASCIIReader(src)) }
+// asciiSize counts what TYPE A would send of size bytes of src, by sending it nowhere.
+func asciiSize(src io.Reader, size int64) (int64, error) {
+	return io.Copy(io.Discard, newASCIIReader(io.LimitReader(src, size)))
+}

@@ -45,7 +45,7 @@ func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 	switch {
 	case s.ascii:
 		var src io.Reader
-		src, err = mark.part(newASCIIReader(file), info.Size)
+		src, err = mark.text(file, info.Size)
 		send = func(f *flow) error { return f.send(src) }
 	case err != nil:
 	case s.zipped:

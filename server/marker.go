@@ -82,15 +82,17 @@ func seekTo(file *os.File, offset int64) error {
 	return err
 }
 
-// part returns the part of a text file that a marker means, counted as TYPE A
-// sends it. What goes before has to be read, so that is for small files only.
-func (m marker) part(src io.Reader, size int64) (io.Reader, error) {
+// text returns the part of a text file of size bytes that a marker means, counted
+// as TYPE A sends it. What goes before has to be read, so that is for small files
+// only, and for no more of a file than it was when it was looked at.
+func (m marker) text(file io.Reader, size int64) (io.Reader, error) {
 	if m == (marker{}) {
-		return src, nil
+		return newASCIIReader(file), nil
 	}
 	if size > maxASCIIScan {
 		return nil, vfs.ErrOffset
 	}
+	src := newASCIIReader(io.LimitReader(file, size))
 	_, err := io.CopyN(io.Discard, src, m.first)
 	switch {
 	case errors.Is(err, io.EOF) && !m.ranged:

@@ -164,15 +164,16 @@ func (s *session) cmdSIZE(_ context.Context, arg string) (reply, error) {
 		return say(550, "No size in MODE Z"), nil
 	case !s.ascii:
 		return fixed(213, "%d", i.Size), nil
-	case i.Size > maxASCIIScan:
-		return say(550, "Too large to tell in TYPE A"), nil
 	}
-	file, _, err := s.fs.Read(p)
+	file, info, err := s.fs.Read(p) // which may be another than a moment ago
 	if err != nil {
 		return reply{}, err
 	}
 	defer file.Close()
-	n, err := asciiSize(file)
+	if info.Size > maxASCIIScan {
+		return say(550, "Too large to tell in TYPE A"), nil
+	}
+	n, err := asciiSize(file, info.Size)
 	if err != nil {
 		return reply{}, err
 	}
