@@ -1,11 +1,15 @@
 package server
 
 import (
+	"bufio"
 	"io"
 	"net"
+	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -167,4 +171,60 @@ func TestStalledDownloadT145(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	c.cmd(200, "NOOP")
+}
+
+// A lossy connection keeps one read from what has come, as Linux does at an
+// urgent byte if a signal waits.
+type lossy struct {
+	net.Conn
+	lose  atomic.Bool
+	woken chan struct{}
+}
+
+func (l *lossy) SetReadDeadline(t time.Time) error {
+	if t.Equal(past) {
+		select {
+		case l.woken <- struct{}{}:
+		default:
+		}
+	}
+	return l.Conn.SetReadDeadline(t)
+}
+
+func (l *lossy) Read(p []byte) (int, error) {
+	if l.lose.Swap(false) {
+		<-l.woken
+		return 0, os.ErrDeadlineExceeded
+	}
+	return l.Conn.Read(p)
+}
+
+// An ABOR that a read has missed is found soon.
+func TestMissedABOR(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.put("f", strings.Repeat("x", stepMax))
+		near, far := net.Pipe()
+		l := &lossy{Conn: far, woken: make(chan struct{}, 1)}
+		c := &client{t: t, rig: r, conn: near, in: bufio.NewReader(near), done: make(chan struct{})}
+		go func() {
+			defer close(c.done)
+			r.srv.handle(&addressed{Conn: l, local: serverAddr, remote: clientAddr}, false)
+		}()
+		c.want(220)
+		c.cmd(331, "USER alice")
+		c.cmd(230, "PASS secret")
+		c.cmd(200, "TYPE I")
+		c.passive()
+		synctest.Wait() // the session has begun to read what comes next
+		l.lose.Store(true)
+		c.cmd(150, "RETR f")
+		go c.say("ABOR")
+		if took := elapsed(func() { c.want(426) }); took > 2*relook {
+			t.Errorf("it took %v", took)
+		}
+		c.want(226)
+		near.Close()
+		<-c.done
+	})
 }

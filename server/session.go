@@ -101,6 +101,11 @@ const (
 	replyTimeout = time.Minute           // a client that does not read its replies
 	lingerTime   = 2 * time.Second       // for a client to close first, so that it sees our last reply
 	attention    = 20 * time.Millisecond // a transfer that is shorter is not watched for ABOR
+
+	// relook is how often the reader is called back during a transfer. At an urgent
+	// byte, Linux tells a reader whose thread has a signal waiting, as Go's threads
+	// often do, that there is nothing to read; and ABOR comes with one.
+	relook = time.Second
 )
 
 // errQuit is why a session ends well.
@@ -231,8 +236,13 @@ func (s *session) attend(ctx context.Context) (end error) {
 			s.finish(r)
 			return cmp.Or(end, s.unfit(r.err), s.hush(lines))
 		case <-soon.C:
-			lines = make(chan line, 1)
-			s.read(lines)
+			if lines == nil && !s.deaf {
+				lines = make(chan line, 1)
+				s.read(lines)
+			} else if lines != nil && !s.encrypted() {
+				s.wake()
+			}
+			soon.Reset(relook)
 		case l := <-lines:
 			end = cmp.Or(end, s.heed(ctx, l))
 			if s.deaf {
