@@ -493,3 +493,40 @@ func TestResetT034(t *testing.T) {
 		r.srv.tickets.settled(t, 0)
 	}
 }
+
+// Who showed a certificate on the control connection shows the same one on data
+// connections, or resumes the session.
+func TestDataNeedsTheSameCertificate(t *testing.T) {
+	mine, other := testAuthority().issue("alice"), testAuthority().issue("bob")
+	with := func(certs ...*tls.Certificate) func(*tls.Config) {
+		return func(c *tls.Config) {
+			for _, cert := range certs {
+				c.Certificates = append(c.Certificates, *cert)
+			}
+		}
+	}
+	versions(t, func(t *testing.T, version func(*tls.Config)) {
+		for _, demand := range []string{"optional", "required"} {
+			r := newRig(t, withTLS, func(c *Config) { c.TLSClientCert, c.TLSClientCA = demand, testAuthority().file(t) })
+			r.put("f", "hello")
+			c := r.shielded("alice", version, with(mine))
+			for _, try := range []struct {
+				what string
+				cfg  *tls.Config
+				code int
+			}{
+				{"resumed", c.tls, 226}, {"the same", clientTLS(version, with(mine)), 226},
+				{"another", clientTLS(version, with(other)), 522}, {"none", clientTLS(version), 522},
+			} {
+				data := c.epsv()
+				c.cmd(150, "RETR f")
+				conn := tls.Client(data, try.cfg)
+				got, _ := io.ReadAll(conn)
+				conn.Close()
+				if code, text, err := c.read(); err != nil || code != try.code || (string(got) == "hello") != (code == 226) {
+					t.Errorf("%s, certificate: %s: %q, %v, and the data %q", demand, try.what, text, err, got)
+				}
+			}
+		}
+	})
+}
