@@ -53,7 +53,7 @@ type Server struct {
 	mu        sync.Mutex
 	stopping  bool
 	listeners map[net.Listener]struct{}
-	sessions  map[*session]context.CancelCauseFunc
+	sessions  map[*session]struct{}
 	live      sync.WaitGroup // sessions, and those turned away
 }
 
@@ -64,7 +64,7 @@ var ErrClosed = errors.New("server closed")
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
 	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, tickets: newTickets(),
 		draining: make(chan struct{}), threads: make(chan struct{}, bulkThreads), brief: make(chan struct{}, briefThreads),
-		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]context.CancelCauseFunc)}
+		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]struct{})}
 	s.bulks.New = func() any { return new(bulkBuffer) }
 	s.buffers.New = func() any { return new([smallest]byte) }
 	s.Configure(cfg)
@@ -176,63 +176,58 @@ func (s *Server) start(conn net.Conn, implicit bool) {
 // handle is the life of one connection.
 func (s *Server) handle(conn net.Conn, implicit bool) {
 	defer conn.Close()
+	ctx, c := s.open(conn, implicit)
+	if c == nil {
+		return
+	}
+	defer s.part(c)
+	c.why = c.guarded(ctx)
+	c.farewell()
+}
+
+// open gives a connection its session, nil if there is no place for it. It is not
+// a part of handle, whose stack every idle session keeps.
+func (s *Server) open(conn net.Conn, implicit bool) (context.Context, *session) {
 	inlineUrgent(conn)
 	cfg := s.config.Load()
 	now := time.Now()
 	ends, err := s.ends(conn, cfg)
 	if err != nil {
 		s.Log.Warn("refused", "addr", addrPort(conn.RemoteAddr()).Addr(), "err", err, "hint", "ProxyFrom has that address")
-		return
+		return nil, nil
 	}
 	peer, local := ends.from, ends.to
 	c := &session{srv: s, cfg: cfg, local: local, peer: peer, implicit: implicit, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
 		born: now, heard: now, worked: now, ascii: true, level: min(zipLevel, cfg.Compression), facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	leave := func(why error) {
-		cancel(why)
-		c.hurry()
-	}
-	entry, err := s.Sessions.Open(peer, local, leave)
+	c.cancel = cancel
+	c.entry, err = s.Sessions.Open(peer, local, c.dismiss)
 	if err != nil {
+		cancel(err)
 		s.Log.Info("refused", "addr", peer.Addr(), "err", err)
 		if !implicit { // nothing can be said there without a handshake, which is what it has no place for
 			s.turnAway(conn, err)
 		}
-		return
+		return nil, nil
 	}
-	defer entry.Close()
-	c.entry, c.log = entry, s.Log.With("session", entry.ID(), "addr", peer.Addr())
+	c.log = s.Log.With("session", c.entry.ID(), "addr", peer.Addr())
 	c.log.Debug("connected", "port", peer.Port(), "local", local)
 	if via := addrPort(conn.RemoteAddr()); via != peer {
 		c.log.Debug("behind a proxy", "via", via)
 	}
-	s.enter(c, leave)
-	defer s.exit(c)
-	why := c.guarded(ctx)
-	c.endTLS()
-	info := entry.Info()
-	c.log.Info("disconnected", "why", why, "took", time.Since(now).Round(time.Millisecond),
-		"up", info.TotalUp, "down", info.TotalDown)
-	switch {
-	case c.leaving.Load(): // whoever ended it does not want to wait
-		farewell(conn, conclusion)
-	case !c.deaf:
-		farewell(conn, lingerTime)
-	}
-}
-
-// enter and exit keep the sessions that Shutdown must tell.
-func (s *Server) enter(c *session, leave context.CancelCauseFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sessions[c] = leave
+	s.sessions[c] = struct{}{}
+	return ctx, c
 }
 
-func (s *Server) exit(c *session) {
+// part gives a session's place away.
+func (s *Server) part(c *session) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.sessions, c)
+	s.mu.Unlock()
+	c.entry.Close()
+	c.cancel(nil)
 }
 
 // closingTime is how long sessions have that were told to end.
@@ -289,8 +284,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
-	for _, leave := range s.sessions {
-		leave(errShutdown)
+	for c := range s.sessions {
+		c.dismiss(errShutdown)
 	}
 	s.mu.Unlock()
 	select {

@@ -34,6 +34,7 @@ type session struct {
 	entry       *registry.Entry
 	local, peer netip.AddrPort
 	implicit    bool // TLS from the first byte on
+	cancel      context.CancelCauseFunc
 
 	// Control connection
 	conn   net.Conn // as it was accepted; lines go over wire
@@ -46,6 +47,7 @@ type session struct {
 	misses int       // directories in a row that are not there
 	bye    bool      // nothing more is answered
 	deaf   bool      // nothing more is read
+	why    error     // it ended
 
 	lang *lang.Language // of replies
 
@@ -129,26 +131,56 @@ func (s *session) guarded(ctx context.Context) (why error) {
 // serve talks to the client until one of both has had enough. It returns why.
 func (s *session) serve(ctx context.Context) error {
 	defer s.release()
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := s.step(ctx); err != nil {
+			return s.leave(err)
+		}
+	}
+}
+
+// start is what comes before the first command.
+func (s *session) start(ctx context.Context) error {
 	if s.implicit {
 		if err := s.secure(ctx, &secured{implied: true, sized: true, private: true}); err != nil {
 			return err
 		}
 	}
 	s.greet()
-	for {
-		err := s.runQueue(ctx)
-		if err == nil && s.xfer != nil {
-			err = s.attend(ctx)
-		} else if err == nil {
-			err = s.await(ctx)
-		}
-		if err != nil {
-			if s.xfer != nil { // what it uses is not given up under it
-				s.cut(errLost)
-				s.finish(<-s.xfer.done)
-			}
-			return s.leave(err)
-		}
+	return nil
+}
+
+// step does what is next.
+func (s *session) step(ctx context.Context) error {
+	err := s.runQueue(ctx)
+	switch {
+	case err != nil:
+		return err
+	case s.xfer != nil:
+		return s.attend(ctx)
+	}
+	return s.await(ctx)
+}
+
+// dismiss ends the session from without.
+func (s *session) dismiss(why error) {
+	s.cancel(why)
+	s.hurry()
+}
+
+// farewell logs the end of a session, and sees its client off.
+func (s *session) farewell() {
+	s.endTLS()
+	info := s.entry.Info()
+	s.log.Info("disconnected", "why", s.why, "took", time.Since(info.Started).Round(time.Millisecond),
+		"up", info.TotalUp, "down", info.TotalDown)
+	switch {
+	case s.leaving.Load(): // whoever ended it does not want to wait
+		farewell(s.conn, conclusion)
+	case !s.deaf:
+		farewell(s.conn, lingerTime)
 	}
 }
 
@@ -173,10 +205,17 @@ func (s *session) await(ctx context.Context) error {
 	if err := s.called(ctx); err != nil { // a wake before this would have been undone
 		return err
 	}
-	var l line
-	l.text, l.answer, l.err = s.in.read()
-	if !errors.Is(l.err, os.ErrDeadlineExceeded) {
-		return s.received(ctx, l)
+	text, answer, err := s.in.read()
+	return s.awoken(ctx, text, answer, err)
+}
+
+// awoken goes on when something was read, or nothing. It is not a part of await,
+// whose stack every idle session keeps.
+//
+//go:noinline
+func (s *session) awoken(ctx context.Context, text string, answer []byte, err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return s.received(ctx, line{text, answer, err})
 	}
 	if err := s.called(ctx); err != nil || time.Now().Before(s.deadline()) {
 		return err
@@ -428,6 +467,10 @@ var farewells = []struct {
 
 // leave says goodbye and closes.
 func (s *session) leave(why error) error {
+	if s.xfer != nil { // what it uses is not given up under it
+		s.cut(errLost)
+		s.finish(<-s.xfer.done)
+	}
 	s.bye = true
 	for _, f := range farewells {
 		if errors.Is(why, f.why) {
