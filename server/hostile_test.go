@@ -398,8 +398,11 @@ func mixedSession(r *rig, addr string, id, rounds int) (err error) {
 			}
 			got, err := io.ReadAll(d)
 			d.Close()
-			if err != nil || !strings.Contains(string(got), "shared0") {
-				return fmt.Errorf("session %d: listing of %d bytes, %v", id, len(got), err)
+			if err != nil {
+				return fmt.Errorf("session %d: listing: %w", id, err)
+			}
+			if !strings.Contains(string(got), "shared0") {
+				return fmt.Errorf("session %d: a listing of %d bytes lacks a file", id, len(got))
 			}
 			if _, err := expect("", 226); err != nil {
 				return err
