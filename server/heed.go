@@ -11,14 +11,15 @@ import (
 const moment = 5 * time.Millisecond
 
 // catchUp hears what the client has said by now, for a transfer that wants to
-// know before it ends: behind TLS nobody else can tell. It waits for nothing more.
+// know before it ends: behind TLS nobody else can tell. It waits for nothing more,
+// and does not let a client that never stops keep it for ever.
 // The reader, if there is one, has been called back and is started again.
 func (s *session) catchUp(ctx context.Context, lines chan line) (end error) {
 	if lines != nil {
 		s.wake()
 		end = s.heed(ctx, <-lines)
 	}
-	for !s.deaf {
+	for n := 0; n < queueLines && !s.deaf && ctx.Err() == nil; n++ {
 		limit := past // what has been decrypted is to be had nevertheless
 		if said, _ := peek(s.conn, 0); len(said) > 0 {
 			limit = time.Now().Add(moment)

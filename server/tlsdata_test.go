@@ -530,3 +530,32 @@ func TestDataNeedsTheSameCertificate(t *testing.T) {
 		}
 	})
 }
+
+// A client that never stops asking for the state of things, at the end of an upload
+// behind TLS, does not keep that end off.
+func TestProtectedFloodAtTheEnd(t *testing.T) {
+	r := newRig(t, withTLS)
+	c := r.shielded("alice")
+	data := c.epsv()
+	c.cmd(150, "STOR f")
+	conn := c.protect(data)
+	go func() {
+		flood := strings.Repeat("STAT\r\n", 500)
+		for {
+			if _, err := io.WriteString(c.conn, flood); err != nil {
+				return
+			}
+		}
+	}()
+	io.WriteString(conn, "all of it")
+	conn.Close()
+	c.raw.SetReadDeadline(time.Now().Add(5 * time.Second))
+	code := 0
+	for code != 226 {
+		var err error
+		if code, _, err = c.read(); err != nil {
+			t.Fatalf("the upload does not end: %v", err)
+		}
+	}
+	c.raw.Close()
+}
