@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -27,9 +28,25 @@ type port struct {
 // but they take long enough, when the other end is on this machine, for the
 // scheduler to give the processor away meanwhile; the way back costs more than
 // the call.
+//
+// Memory is handed over as a pointer, which becomes a number in the call itself
+// and no sooner: the stack it may be on moves when it grows (see unsafe.Pointer).
 
-func rawCall(trap, a, b, c, d uintptr) (int, error) {
-	r, _, errno := unix.RawSyscall6(trap, a, b, c, d, 0, 0)
+// rawCall makes a call of a descriptor, memory, its size, and flags.
+func rawCall(trap uintptr, fd int, p unsafe.Pointer, n, flags uintptr) (int, error) {
+	r, _, errno := unix.RawSyscall6(trap, uintptr(fd), uintptr(p), n, flags, 0, 0)
+	return outcome(r, errno)
+}
+
+// rawAccept takes a connection that waits, if one does.
+func rawAccept(fd int, from *unix.RawSockaddrInet6) (int, error) {
+	size := uint32(unsafe.Sizeof(*from))
+	r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(from)),
+		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	return outcome(r, errno)
+}
+
+func outcome(r uintptr, errno syscall.Errno) (int, error) {
 	if errno != 0 {
 		return -1, errno
 	}
@@ -38,7 +55,7 @@ func rawCall(trap, a, b, c, d uintptr) (int, error) {
 
 // closeSocket closes a socket that nobody lingers for.
 func closeSocket(fd int) error {
-	_, err := rawCall(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0)
+	_, err := rawCall(unix.SYS_CLOSE, fd, nil, 0, 0)
 	return err
 }
 
@@ -62,7 +79,8 @@ func listenAt(addr netip.Addr, number uint16) (net.Listener, error) {
 		err = os.NewSyscallError("bind", unix.Bind(fd, name))
 	}
 	if err == nil {
-		_, lerr := rawCall(unix.SYS_LISTEN, uintptr(fd), backlog, 0, 0)
+		r, _, errno := unix.RawSyscall(unix.SYS_LISTEN, uintptr(fd), backlog, 0)
+		_, lerr := outcome(r, errno)
 		err = os.NewSyscallError("listen", lerr)
 	}
 	if err != nil {
@@ -143,9 +161,7 @@ func (p *port) take() *arrival {
 	defer p.mu.Unlock()
 	for p.fd >= 0 {
 		var from unix.RawSockaddrInet6 // has room for IPv4, too
-		size := uint32(unsafe.Sizeof(from))
-		fd, err := rawCall(unix.SYS_ACCEPT4, uintptr(p.fd), uintptr(unsafe.Pointer(&from)),
-			uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, err := rawAccept(p.fd, &from)
 		if err == unix.EINTR || err == unix.ECONNABORTED {
 			continue
 		}
@@ -182,7 +198,7 @@ func (a *arrival) conn() (net.Conn, error) {
 // sends the rest.
 func (a *arrival) send(p []byte) (sent int) {
 	for sent < len(p) {
-		n, err := rawCall(unix.SYS_SENDTO, uintptr(a.fd), uintptr(unsafe.Pointer(&p[sent])), uintptr(len(p)-sent), unix.MSG_MORE|unix.MSG_NOSIGNAL)
+		n, err := rawCall(unix.SYS_SENDTO, a.fd, unsafe.Pointer(&p[sent]), uintptr(len(p)-sent), unix.MSG_MORE|unix.MSG_NOSIGNAL)
 		sent += max(n, 0)
 		if err != nil && err != unix.EINTR {
 			break
@@ -197,7 +213,7 @@ func (a *arrival) send(p []byte) (sent int) {
 func (a *arrival) receive(p []byte, silence, most time.Duration) (n int, ended bool, err error) {
 	var late time.Time
 	for n < len(p) {
-		got, err := rawCall(unix.SYS_READ, uintptr(a.fd), uintptr(unsafe.Pointer(&p[n])), uintptr(len(p)-n), 0)
+		got, err := rawCall(unix.SYS_READ, a.fd, unsafe.Pointer(&p[n]), uintptr(len(p)-n), 0)
 		switch {
 		case got > 0:
 			n += got
@@ -226,6 +242,6 @@ func (a *arrival) receive(p []byte, silence, most time.Duration) (n int, ended b
 // reset the connection.
 func (a *arrival) clean() bool {
 	var one [1]byte
-	n, err := rawCall(unix.SYS_RECVFROM, uintptr(a.fd), uintptr(unsafe.Pointer(&one)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	n, err := rawCall(unix.SYS_RECVFROM, a.fd, unsafe.Pointer(&one), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == unix.EAGAIN || err == nil && n == 0
 }
