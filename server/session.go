@@ -506,15 +506,19 @@ func (s *session) write(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	patience := replyTimeout
-	if s.leaving.Load() {
-		patience = lingerTime
-	}
-	s.conn.SetWriteDeadline(time.Now().Add(patience))
+	s.conn.SetWriteDeadline(writeBy(&s.leaving))
 	if _, err := s.wire().Write(b); err != nil {
 		s.bye = true
 		s.conn.Close() // the reader sees it
 	}
+}
+
+// writeBy is until when a client has time to take what is written now.
+func writeBy(leaving *atomic.Bool) time.Time {
+	if leaving.Load() {
+		return time.Now().Add(lingerTime)
+	}
+	return time.Now().Add(replyTimeout)
 }
 
 // release ends what the session holds. The registry entry goes last, with the

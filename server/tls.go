@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"portreeve/server/auth"
@@ -57,6 +58,22 @@ func (s *session) wire() net.Conn {
 // encrypted tells whether the control connection is.
 func (s *session) encrypted() bool { return s.tls != nil && !s.tls.cleared }
 
+// A patient is under the TLS of a control connection, which also writes while it is
+// only read from: clients may ask for new keys at any time (RFC 8446, section
+// 4.6.3). Each write then has its own time, and not what the last reply left of it.
+type patient struct {
+	net.Conn
+	leaving *atomic.Bool // of the session
+	made    bool         // the handshake, which has a time of its own, is over
+}
+
+func (p *patient) Write(b []byte) (int, error) {
+	if p.made {
+		p.SetWriteDeadline(writeBy(p.leaving))
+	}
+	return p.Conn.Write(b)
+}
+
 // errHandshake is why a session ends whose TLS never came about. Nothing is said
 // to the client: in clear it would be garbage, and there is no other way.
 var errHandshake = errors.New("TLS handshake failed")
@@ -82,10 +99,10 @@ func (s *session) secure(ctx context.Context, t *secured) error {
 		s.deaf = true
 		return noHandshake(err)
 	}
-	under := s.conn
+	under := &patient{Conn: s.conn, leaving: &s.leaving}
 	if !t.implied { // there is a way back to clear
 		t.records = &recordReader{Conn: s.conn}
-		under = t.records
+		under.Conn = t.records
 	}
 	t.conn = tls.Server(under, cfg)
 	limit := time.Now().Add(handshakeTime)
@@ -101,7 +118,7 @@ func (s *session) secure(ctx context.Context, t *secured) error {
 		return noHandshake(err)
 	}
 	t.state = t.conn.ConnectionState()
-	s.tls = t
+	s.tls, under.made = t, true
 	s.in.reset(t.conn, nil)
 	s.srv.tickets.enter(t.token, s.peer.Addr())
 	s.entry.SetTLS(tls.VersionName(t.state.Version))

@@ -559,3 +559,18 @@ func TestProtectedFloodAtTheEnd(t *testing.T) {
 	}
 	c.raw.Close()
 }
+
+// What TLS itself has to say is said also when the last reply is long ago: here why
+// it ends, elsewhere that the keys of a client that asked for new ones are changed.
+func TestTLSSpeaksAfterALongTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, withTLS)
+		c := r.secureLogin()
+		time.Sleep(2 * replyTimeout) // virtual
+		c.raw.Write(append([]byte{23, 3, 3, 0, 32}, make([]byte, 32)...))
+		if _, err := c.conn.Read(make([]byte, 1)); err == nil || err.Error() != "remote error: tls: bad record MAC" {
+			t.Errorf("the client is told %v", err)
+		}
+		<-c.done
+	})
+}
