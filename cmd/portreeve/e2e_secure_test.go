@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +166,23 @@ func runCurl(t *testing.T, d *site, j job, dir string) {
 		t.Error("what was appended is not there twice")
 	}
 
+	if j.tls != inClear {
+		do("--tls-max", "1.2", "-T", sent, at+"full")
+		sameContent(t, sent, d.path(dir+"/full"))
+	}
+	for path, exit := range map[string]string{"nothing": "78", "nowhere/nothing": "9"} {
+		if out, err := curlArgs(j, at+path).run(t); err == nil || err.Error() != "exit status "+exit {
+			t.Errorf("fetching %s: %v\n%s", path, err, out)
+		}
+	}
+	runCurlAsking(t, d, j, dir)
+}
+
+// runCurlAsking is what curl does besides moving whole files.
+func runCurlAsking(t *testing.T, d *site, j job, dir string) {
+	text, at := textFile(t, "text"), j.url()+"/"
+	do := func(args ...string) string { t.Helper(); return curlArgs(j, args...).must(t) }
+
 	d.place(t, text, dir+"/text")
 	for r, want := range map[string]string{"4-8": "first", "-5": "last\n", "27-": "äöü\n\nthe last\n"} {
 		if got := do("-r", r, at+"text"); got != want {
@@ -192,15 +210,6 @@ func runCurl(t *testing.T, d *site, j job, dir string) {
 	do("-Q", "DELE /"+dir+"/ascii", "-Q", "-RNFR full", "-Q", "-RNTO full 2", "-o", os.DevNull, at)
 	if sizeOf(d.path(dir+"/ascii")) >= 0 || sizeOf(d.path(dir+"/full 2")) < 0 {
 		t.Error("it did not remove or rename")
-	}
-	if j.tls != inClear {
-		do("--tls-max", "1.2", "-T", sent, at+"full")
-		sameContent(t, sent, d.path(dir+"/full"))
-	}
-	for path, exit := range map[string]string{"nothing": "78", "nowhere/nothing": "9"} {
-		if out, err := curlArgs(j, at+path).run(t); err == nil || err.Error() != "exit status "+exit {
-			t.Errorf("fetching %s: %v\n%s", path, err, out)
-		}
 	}
 }
 
@@ -249,17 +258,17 @@ func runWget(t *testing.T, d *site, j job, dir string) {
 	do(wgetURL(j, "/"+dir+"/large"), "-c", "-O", half)
 	sameContent(t, sent, half)
 
-	// With -N it takes what is newer there than here, or of another size.
+	// With -N it takes what is newer there than here.
 	file, at := "/"+dir+"/tree/g", time.Now().Add(-48*time.Hour).Truncate(time.Minute)
-	for _, tt := range []struct {
-		time    time.Time
-		fetches int
-	}{{at, 1}, {at, 0}, {at.Add(time.Hour), 1}, {at.Add(time.Hour), 0}} {
+	for i, tt := range []struct {
+		time time.Time
+		want string
+	}{{at, "version 0"}, {at, "version 0"}, {at.Add(time.Hour), "version 2"}, {at.Add(time.Hour), "version 2"}} {
+		writeFile(t, d.path(file), fmt.Appendf(nil, "version %d", i))
 		os.Chtimes(d.path(file), tt.time, tt.time)
-		before := d.commands("RETR", dir)
 		do(wgetURL(j, file), "-N", "-P", back)
-		if n := d.commands("RETR", dir) - before; n != tt.fetches {
-			t.Errorf("a file of %v was fetched %d times, not %d", tt.time, n, tt.fetches)
+		if got := string(readFile(t, filepath.Join(back, "g"))); got != tt.want {
+			t.Errorf("after version %d of %v it has %q", i, tt.time, got)
 		}
 		if info, err := os.Stat(filepath.Join(back, "g")); err != nil || !info.ModTime().Equal(tt.time) {
 			t.Errorf("its time is not %v: %v %v", tt.time, info, err)
@@ -438,3 +447,82 @@ must("after what was refused", fetch("empty") == b"")
 must("quit", ftp.quit().startswith("221"))
 print("all done")
 `
+
+// T320 Java's commons-net in clear, with explicit and with implicit TLS.
+func TestCommonsNetT320(t *testing.T) {
+	t.Parallel()
+	d, _ := secureSite(t)
+	sent := randomFile(t, 3<<20+1)
+	script, err := filepath.Abs("testdata/parsers/CommonsNetFiles.java")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for how, port := range map[string]string{"clear": d.port4, "explicit": d.port4, "implicit": d.implicitPort(t, "127.0.0.1")} {
+		t.Run(how, func(t *testing.T) {
+			out := cmdline("java", "-Dfile.encoding=UTF-8", "-Dsun.jnu.encoding=UTF-8", "-cp", commonsNet, script, how, port, "alice", password, sent).must(t)
+			contains(t, out, "all done")
+		})
+	}
+}
+
+// T319 ftplib and curl go back to a control connection in clear, where that is
+// allowed; data stays protected.
+func TestClearCommandsT319(t *testing.T) {
+	t.Parallel()
+	d, _ := secureSite(t, "AllowCCC yes")
+	sent := randomFile(t, 1<<20+1)
+	script := filepath.Join(t.TempDir(), "ccc.py")
+	writeFile(t, script, []byte(ftplibSecure+`
+import sys
+port, password, sent = sys.argv[1:]
+ftp = connect("explicit", "127.0.0.1", port, "alice", password)
+assert ftp.ccc().startswith("200") and ftp.sock.version() is None
+assert ftp.storbinary("STOR python", open(sent, "rb")).startswith("226")
+got = []
+assert ftp.retrbinary("RETR python", got.append).startswith("226") and b"".join(got) == open(sent, "rb").read()
+assert ftp.nlst() == ["python"] and ftp.pwd() == "/" and ftp.quit().startswith("221")
+`))
+	cmdline("python3", script, d.port4, password, sent).must(t)
+	sameContent(t, sent, d.path("python"))
+
+	j := d.job(t, mode{verb: "EPSV", tls: explicit}, "alice", "curl", sent)
+	for _, how := range []string{"passive", "active"} { // who ends TLS first
+		got := filepath.Join(t.TempDir(), "got")
+		curlArgs(j, "--ftp-ssl-ccc-mode", how, "-T", sent, j.url()).must(t)
+		curlArgs(j, "--ftp-ssl-ccc-mode", how, "-o", got, j.url()).must(t)
+		sameContent(t, sent, got)
+	}
+	eventually(t, "all have said CCC", func() bool { return d.commands("CCC", "") == 5 })
+}
+
+// Status tells which clients would not be served if TLSDataBinding demanded more,
+// by what they call themselves or by how they begin.
+func TestStatusTellsWhoResumes(t *testing.T) {
+	t.Parallel()
+	d, _ := secureSite(t)
+	sent := randomFile(t, 10_000)
+	for _, c := range clients {
+		if c.secures {
+			d.mkdir(t, c.name)
+			m := c.modes[0]
+			m.tls = explicit
+			name := c.name + "/file"
+			d.place(t, sent, name)
+			c.get(d.job(t, m, "alice", name, filepath.Join(t.TempDir(), "got"))).must(t)
+		}
+	}
+	j := d.job(t, mode{verb: "EPSV", tls: explicit}, "alice", "", "")
+	out := d.must(t, "status")
+	for _, want := range []string{
+		"unknown, begins as curl: 1 connections resumed their session\n",
+		"unknown, begins as wget: 1 connections resumed their session\n",
+		"unknown, begins as Python's ftplib, Java's commons-net: 0 connections resumed their session, 0 another of the user, 1 none: TLSDataBinding user or strict would refuse it\n",
+	} {
+		contains(t, out, want)
+	}
+	if !regexp.MustCompile(`lftp/\S+: \d+ connections resumed their session\n`).MatchString(out) {
+		t.Errorf("lftp is missing:\n%s", out)
+	}
+	curlArgs(j, "--no-sessionid", "-o", os.DevNull, j.at("/curl/file")).must(t)
+	contains(t, d.must(t, "status"), "unknown, begins as curl: 1 connections resumed their session, 0 another of the user, 1 none: TLSDataBinding user")
+}
