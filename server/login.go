@@ -84,8 +84,7 @@ func (s *session) authenticate(ctx context.Context, a auth.Attempt) (auth.Accoun
 	if only && !auth.IsAnonymous(s.name) {
 		return auth.Account{}, errAnonymousOnly
 	}
-	ctx, cancel := context.WithDeadline(ctx, s.deadline())
-	defer cancel()
+	ctx = &patientUntil{ctx, s.deadline()}
 	a.Name, a.From, a.Local, a.TLS, a.Host = s.name, s.peer.Addr(), s.local.Addr(), s.encrypted(), s.hostName()
 	account, err := s.srv.Auth.Login(ctx, a)
 	if err == nil && only && !account.Anonymous { // a user who is called so
@@ -95,6 +94,16 @@ func (s *session) authenticate(ctx context.Context, a auth.Attempt) (auth.Accoun
 }
 
 var errAnonymousOnly = errors.New("only anonymous may log in here")
+
+// patientUntil only says how long somebody may wait. A context that ends then by
+// itself would leave its marks on the session's, which costs every session memory,
+// while a password that is remembered waits for nothing.
+type patientUntil struct {
+	context.Context
+	limit time.Time
+}
+
+func (p *patientUntil) Deadline() (time.Time, bool) { return p.limit, true }
 
 // failed answers a login that did not succeed, after a delay that grows with
 // each. The last one a connection may have is its last reply.

@@ -53,6 +53,11 @@ func (h *hashing) check(ctx context.Context, name, stored, password string) (boo
 	if h.remember > 0 && h.remembered.has(key) {
 		return true, nil
 	}
+	if limit, ok := ctx.Deadline(); ok { // which is the caller's wish, and may not end the context by itself
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(withoutDeadline{ctx}, limit)
+		defer cancel()
+	}
 	return h.remembered.once(ctx, key, func() (bool, error) {
 		ok, err := h.verify(ctx, stored, password)
 		switch {
@@ -69,6 +74,11 @@ func (h *hashing) check(ctx context.Context, name, stored, password string) (boo
 		return ok, err
 	})
 }
+
+// withoutDeadline hides one, so that another is set in earnest.
+type withoutDeadline struct{ context.Context }
+
+func (withoutDeadline) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // waste takes as long as check does for a wrong password.
 func (h *hashing) waste(ctx context.Context, name, password string) error {

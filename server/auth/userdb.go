@@ -51,7 +51,8 @@ func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
 	case !u.Expires.IsZero() && !time.Now().Before(u.Expires):
 		return Account{}, denied(ErrExpired)
 	}
-	return Account{Name: u.Name, UID: u.UID, GID: u.GID, Home: u.Home, Caged: u.Caged, Limits: u.Limits,
+	// A copy of the path, or the whole record would stay for as long as the session.
+	return Account{Name: u.Name, UID: u.UID, GID: u.GID, Home: strings.Clone(u.Home), Caged: u.Caged, Limits: u.Limits,
 		granted: func() { b.granted(a, u) }}, nil
 }
 
