@@ -16,7 +16,8 @@ func IsPattern(name string) bool { return strings.ContainsAny(name, "*?[") }
 // Only the last '*' seen is ever tried again, so the time is bounded by the
 // product of the two lengths, whatever the number of stars.
 func Match(pattern, name string) bool {
-	star, mark := -1, 0 // pattern after the last star; where in name it was tried
+	sets := strings.LastIndexByte(pattern, ']') // behind it no '[' has its ']', and nobody need look for it
+	star, mark := -1, 0                         // pattern after the last star; where in name it was tried
 	p, n := 0, 0
 	for n < len(name) {
 		if p < len(pattern) && pattern[p] == '*' {
@@ -26,7 +27,7 @@ func Match(pattern, name string) bool {
 		}
 		if p < len(pattern) {
 			r, size := utf8.DecodeRuneInString(name[n:])
-			if next, ok := matchOne(pattern, p, r); ok {
+			if next, ok := matchOne(pattern, p, r, p < sets); ok {
 				p, n = next, n+size
 				continue
 			}
@@ -41,13 +42,13 @@ func Match(pattern, name string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// matchOne matches r with the item of pattern at p and returns where the
-// next one begins.
-func matchOne(pattern string, p int, r rune) (next int, ok bool) {
-	switch pattern[p] {
-	case '?':
+// matchOne matches r with the item of pattern at p, where a set can be closed, and
+// returns where the next one begins.
+func matchOne(pattern string, p int, r rune, closed bool) (next int, ok bool) {
+	switch {
+	case pattern[p] == '?':
 		return p + 1, true
-	case '[':
+	case pattern[p] == '[' && closed:
 		if next, ok, set := matchSet(pattern, p, r); set {
 			return next, ok
 		}

@@ -4,6 +4,7 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -62,6 +63,25 @@ func TestMatch(t *testing.T) {
 func TestMatchIsNotExponential(t *testing.T) {
 	if Match(strings.Repeat("a*", 120)+"b", strings.Repeat("a", 250)) {
 		t.Error("matched")
+	}
+}
+
+// TestMatchOpenBrackets: brackets that nothing closes are themselves, and cost no more
+// than other letters. A pattern of them is some hours' work otherwise.
+func TestMatchOpenBrackets(t *testing.T) {
+	open := strings.Repeat("[", 1000)
+	over := make(chan bool, 1)
+	go func() { over <- Match("*"+open+strings.Repeat("x", 1e6), open+open) }()
+	select {
+	case got := <-over:
+		if got {
+			t.Error("it matches")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it takes more than ten seconds")
+	}
+	if !Match("*[[]a[", "a[a[") || Match("[]", "]") || !Match("[]", "[]") || !Match("[]][", "][") {
+		t.Error("brackets are not what they are")
 	}
 }
 
