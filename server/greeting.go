@@ -227,7 +227,7 @@ func harmless(line string) string {
 		case r == '\t':
 			b.WriteByte(' ')
 		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0:
-		case r == utf8.RuneError:
+		case r == utf8.RuneError && !strings.HasPrefix(line[i:], string(r)):
 			b.WriteByte(line[i]) // a byte of another encoding stays as it is
 		default:
 			b.WriteRune(r)

@@ -50,6 +50,7 @@ func TestT002BannerFiles(t *testing.T) {
 		{"\x1b]0;title\x07a\tb\x00c\u009bd\x7f\nend", "220-]0;titlea bcd\r\n220 end\r\n"},
 		{"100%d %s\nend", "220-100%d %s\r\n220 end\r\n"},
 		{"Latin-1: \xe4\xff\nend", "220-Latin-1: \xe4\xff\xff\r\n220 end\r\n"},
+		{"lost: \ufffd\nend", "220-lost: \ufffd\r\n220 end\r\n"},
 		{long + "\nend", "220-" + long[:510] + "\r\n220-" + long[510:] + "\r\n220 end\r\n"},
 		{"x\n" + long, "220-x\r\n220-" + long[:510] + "\r\n220 " + long[510:] + "\r\n"},
 		{strings.Repeat("x\n", 500), strings.Repeat("220-x\r\n", 99) + "220 x\r\n"},
