@@ -77,6 +77,7 @@ func TestFXP(t *testing.T) {
 		{"T128 loopback", func(c *Config) { c.UserFXP = true }, 500, "PORT 127,0,0,1,19,137"},
 		{"T128 our own address", func(c *Config) { c.UserFXP = true }, 500, "PORT 192,0,2,1,19,137"},
 		{"T128 our own address, permitted", func(c *Config) { c.UserFXP, c.FXPDeny = true, nil }, 500, "PORT 127,0,0,1,19,137"},
+		{"T128 another of our own, permitted", func(c *Config) { c.UserFXP, c.FXPDeny = true, nil }, 500, "PORT 127,0,0,2,19,137"},
 		{"attack 35: a network behind us", func(c *Config) { c.UserFXP = true }, 500, "PORT 10,1,2,3,19,137"},
 		{"attack 35: the link", func(c *Config) { c.UserFXP = true }, 500, "PORT 169,254,169,254,19,137"},
 		{"attack 35: a network that is denied", func(c *Config) { c.UserFXP, c.FXPDeny = true, prefixes("203.0.113.0/24") }, 500, "PORT 203,0,113,5,19,137"},

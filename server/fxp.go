@@ -43,9 +43,10 @@ func isUnicast(a netip.Addr) bool {
 	return a.Is6() && !a.IsMulticast() && !a.IsUnspecified()
 }
 
-// isOurs tells whether an address is one of this host's.
+// isOurs tells whether an address is one of this host's. All of the loopback is,
+// except for who is on this host, and reaches that anyway.
 func (s *session) isOurs(to netip.Addr) bool {
-	if to == s.local.Addr() {
+	if to == s.local.Addr() || to.IsLoopback() && !s.peer.Addr().IsLoopback() {
 		return true
 	}
 	own, err := net.InterfaceAddrs()
@@ -136,12 +137,12 @@ func prefixes(words ...string) []netip.Prefix {
 }
 
 // privateNetworks nobody reaches from outside: those of a host, of a link, and of
-// a house (RFC 1918, 4193, 6598, 6890); and those of IPv6 behind which any address
-// of IPv4 can be (RFC 3056, 4291, 6052).
+// a house (RFC 1918, 3879, 4193, 6598, 6890); and those of IPv6 behind which any
+// address of IPv4 can be (RFC 3056, 4291, 6052, 8215).
 func privateNetworks() []netip.Prefix {
 	return prefixes("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10",
-		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7",
-		"::/96", "64:ff9b::/96", "2002::/16")
+		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10",
+		"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
 }
 
 // private is a list of networks that has just those.

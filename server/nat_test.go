@@ -120,6 +120,19 @@ func TestForcePassiveIPRenamed(t *testing.T) {
 }
 
 // Clients of our own networks are told the address that they came to.
+// Behind some networks of IPv6 is any address of IPv4, also one that is private.
+func TestPrivateNetworks(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"::1": true, "fe80::1": true, "fd00::1": true, "fec0::1": true, "::10.0.0.1": true,
+		"64:ff9b::a00:1": true, "64:ff9b:1::a00:1": true, "2002:a00:1::": true, "100.64.0.1": true,
+		"2001:db8::1": false, "64:ff9b:2::1": false, "203.0.113.5": false,
+	} {
+		if isPrivate(netip.MustParseAddr(addr)) != want {
+			t.Errorf("%s is private: %v", addr, !want)
+		}
+	}
+}
+
 func TestLocalNetworks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, tt := range []struct{ networks, client, want string }{
