@@ -112,29 +112,30 @@ func (k *tickets) same(a, b token) bool {
 	return ok && first.user != "" && first == k.live[b]
 }
 
-// handshakes counts those under way, by address: each holds memory and a
-// goroutine, before anybody has said who it is.
+// handshakes counts those under way, by where they come from: each holds memory and
+// a goroutine, before anybody has said who it is.
 type handshakes struct {
 	mu    sync.Mutex // guards hosts
-	hosts map[netip.Addr]int
+	hosts map[netip.Prefix]int
 }
 
 // enter counts one, which leave ends, unless there are too many.
 func (h *handshakes) enter(addr netip.Addr) (leave func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.hosts[addr] >= handshakesPerHost {
+	host := origin(addr)
+	if h.hosts[host] >= handshakesPerHost {
 		return nil, false
 	}
 	if h.hosts == nil {
-		h.hosts = make(map[netip.Addr]int)
+		h.hosts = make(map[netip.Prefix]int)
 	}
-	h.hosts[addr]++
+	h.hosts[host]++
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if h.hosts[addr]--; h.hosts[addr] == 0 {
-			delete(h.hosts, addr)
+		if h.hosts[host]--; h.hosts[host] == 0 {
+			delete(h.hosts, host)
 		}
 	}, true
 }

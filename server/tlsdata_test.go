@@ -464,6 +464,26 @@ func TestHandshakesAreBoundedA06(t *testing.T) {
 	})
 }
 
+// A06: a client of IPv6 has many addresses to come from.
+func TestHandshakesAreBoundedByNetwork(t *testing.T) {
+	var h handshakes
+	begin := func(from string, i int) bool {
+		_, ok := h.enter(netip.MustParseAddr(fmt.Sprint(from, i)))
+		return ok
+	}
+	for i := range handshakesPerHost {
+		if !begin("2001:db8::", i) {
+			t.Fatalf("handshake %d is refused", i)
+		}
+	}
+	if begin("2001:db8::", handshakesPerHost) {
+		t.Error("another address of the same network begins one more")
+	}
+	if !begin("2001:db8:0:1::", 1) {
+		t.Error("another network may not begin one")
+	}
+}
+
 // T034: a client that resets its connection leaves nothing behind.
 func TestResetT034(t *testing.T) {
 	for _, protected := range []bool{false, true} {
