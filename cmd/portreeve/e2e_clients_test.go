@@ -67,6 +67,9 @@ func (j job) url() string {
 	return j.at("/" + j.remote)
 }
 
+// urlHost is the server as URLs have it.
+func (j job) urlHost() string { return flagOr(j.ipv6, "["+j.host+"]", j.host) }
+
 // at is the URL of an absolute path. To most clients ftps is implicit TLS.
 func (j job) at(path string) string {
 	u := url.URL{Scheme: flagOr(j.tls == implicit, "ftps", "ftp"), Host: net.JoinHostPort(j.host, j.port), Path: path}

@@ -37,17 +37,26 @@ func secureSite(t *testing.T, directives ...string) (*site, []byte) {
 	}
 }
 
-// T320 PHP stores, fetches, lists and changes files, by its functions and its streams.
-func TestPHPT320(t *testing.T) {
+// eachIP runs a test over both IPs; it is given where the server listens.
+func eachIP(t *testing.T, test func(t *testing.T, d *site, at job)) {
 	d, _ := secureSite(t)
+	for _, m := range []mode{epsv, epsv6} {
+		t.Run(flagOr(m.ipv6, "T321 IPv6", "IPv4"), func(t *testing.T) { test(t, d, d.job(t, m, "alice", "", "")) })
+	}
+}
+
+// T320 PHP stores, fetches, lists and changes files, by its functions and its streams.
+func TestPHPT320(t *testing.T) { eachIP(t, runPHP) }
+
+func runPHP(t *testing.T, d *site, at job) {
 	sent := randomFile(t, 1<<20+3)
 	script := filepath.Join(t.TempDir(), "t.php")
 	got := filepath.Join(t.TempDir(), "got")
 	writeFile(t, script, fmt.Appendf(nil, `<?php
 function must($what, $got) { if ($got === false || $got === null || $got === -1) { echo "failed: $what\n"; exit(1); } return $got; }
-$host = "127.0.0.1"; $port = %s; $password = "%s";
+$host = "%s"; $port = %s; $password = "%s";
 foreach (["ftp_connect", "ftp_ssl_connect"] as $connect) {
-	$c = must($connect, $connect($host, $port, 10));
+	$c = must($connect, $connect(trim($host, "[]"), $port, 10));
 	must("login", ftp_login($c, "alice", $password));
 	must("pasv", ftp_pasv($c, true));
 	must("put", ftp_put($c, "php.bin", "%s", FTP_BINARY));
@@ -74,7 +83,7 @@ foreach (["ftp", "ftps"] as $scheme) {
 	must("read a stream", strlen(file_get_contents($url, false, $tls)) === 100000);
 }
 echo "all done\n";
-`, d.port4, password, sent, got, sizeOf(sent)))
+`, at.urlHost(), at.port, password, sent, got, sizeOf(sent)))
 	if out := cmdline("php", script).must(t); !strings.Contains(out, "all done") {
 		t.Fatal(out)
 	}
@@ -82,14 +91,15 @@ echo "all done\n";
 }
 
 // T320 Perl's Net::FTP in clear, with explicit and with implicit TLS.
-func TestPerlT320(t *testing.T) {
-	d, _ := secureSite(t)
-	implicit := d.implicitPort(t, "127.0.0.1")
+func TestPerlT320(t *testing.T) { eachIP(t, runPerl) }
+
+func runPerl(t *testing.T, d *site, at job) {
+	host, implicit := at.host, d.implicitPort(t, at.host)
 	sent := randomFile(t, 1<<20+3)
 	for _, way := range []struct{ name, connect string }{
-		{"clear", `Net::FTP->new("127.0.0.1", Port => ` + d.port4 + `)`},
-		{"explicit", `Net::FTP->new("127.0.0.1", Port => ` + d.port4 + `, SSL_verify_mode => 0)`},
-		{"implicit", `Net::FTP->new("127.0.0.1", Port => ` + implicit + `, SSL => 1, SSL_verify_mode => 0)`},
+		{"clear", `Net::FTP->new("` + host + `", Port => ` + at.port + `)`},
+		{"explicit", `Net::FTP->new("` + host + `", Port => ` + at.port + `, SSL_verify_mode => 0)`},
+		{"implicit", `Net::FTP->new("` + host + `", Port => ` + implicit + `, SSL => 1, SSL_verify_mode => 0)`},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			script := filepath.Join(t.TempDir(), "t.pl")
@@ -136,8 +146,9 @@ func (d *site) implicitPort(t testing.TB, at string) string {
 }
 
 // T320 rclone copies a tree there and back, compares, and removes, in clear and with TLS.
-func TestRcloneT320(t *testing.T) {
-	d, _ := secureSite(t)
+func TestRcloneT320(t *testing.T) { eachIP(t, runRclone) }
+
+func runRclone(t *testing.T, d *site, at job) {
 	tree := t.TempDir()
 	for i := range 30 {
 		name := filepath.Join(tree, fmt.Sprintf("dir %d", i%3), fmt.Sprintf("Käse %d.txt", i))
@@ -147,7 +158,7 @@ func TestRcloneT320(t *testing.T) {
 	hidden := strings.TrimSpace(cmdline("rclone", "obscure", password).must(t))
 	for _, how := range []string{"clear", "tls"} {
 		t.Run(how, func(t *testing.T) {
-			remote := ":ftp,host=127.0.0.1,port=" + d.port4 + ",user=alice,pass=" + hidden
+			remote := ":ftp,host='" + at.urlHost() + "',port=" + at.port + ",user=alice,pass=" + hidden
 			if how == "tls" {
 				remote += ",explicit_tls=true,no_check_certificate=true"
 			}
