@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 
 	registry "portreeve/server/session"
@@ -135,34 +136,8 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 	if left := s.cfg.MaxFileSize - up.Offset(); s.cfg.MaxFileSize > 0 && left < room {
 		room, excess = max(0, left), errTooLarge
 	}
-	receive := (*flow).receiveFile
-	switch {
-	case s.zipped && s.ascii:
-		receive = func(f *flow, file *os.File) error { return f.receiveZip(file, new(fromNetwork).next) }
-	case s.zipped:
-		receive = func(f *flow, file *os.File) error {
-			return f.receiveZip(file, func(_, src []byte) []byte { return src })
-		}
-	case s.ascii:
-		receive = (*flow).receiveASCII
-	}
-	control, strict := s.conn, !s.cfg.KeepUnconfirmed
-	end := func(f *flow) (reply, error) {
-		if err := f.whole(); err != nil {
-			return reply{}, err
-		}
-		if err := f.atEnd(control, strict || up.Replaces()); err != nil {
-			return reply{}, err
-		}
-		asked := up.Name()
-		if err := up.Commit(); err != nil {
-			return reply{}, err
-		}
-		if up.Name() != asked {
-			return sayf(226, "Transfer complete, stored as %s", up.Name()), nil
-		}
-		return say(226, "Transfer complete"), nil
-	}
+	receive, control, strict := s.receiver(), s.conn, !s.cfg.KeepUnconfirmed
+	end := func(f *flow) (reply, error) { return f.commit(up, control, strict) }
 	t.work = func(f *flow) (reply, error) {
 		defer func() { _ = up.Discard() }() // does nothing after Commit
 		if err := up.Begin(); err != nil {
@@ -191,4 +166,37 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		}
 	}
 	return s.begin(ctx, t)
+}
+
+// receiver returns what stores data of this session's TYPE and MODE.
+func (s *session) receiver() func(*flow, *os.File) error {
+	switch {
+	case s.zipped && s.ascii:
+		return func(f *flow, file *os.File) error { return f.receiveZip(file, new(fromNetwork).next) }
+	case s.zipped:
+		return func(f *flow, file *os.File) error {
+			return f.receiveZip(file, func(_, src []byte) []byte { return src })
+		}
+	case s.ascii:
+		return (*flow).receiveASCII
+	}
+	return (*flow).receiveFile
+}
+
+// commit ends an upload whose data has ended, if its client wants that.
+func (f *flow) commit(up *vfs.Upload, control net.Conn, strict bool) (reply, error) {
+	if err := f.whole(); err != nil {
+		return reply{}, err
+	}
+	if err := f.atEnd(control, strict || up.Replaces()); err != nil {
+		return reply{}, err
+	}
+	asked := up.Name()
+	if err := up.Commit(); err != nil {
+		return reply{}, err
+	}
+	if up.Name() != asked {
+		return sayf(226, "Transfer complete, stored as %s", up.Name()), nil
+	}
+	return say(226, "Transfer complete"), nil
 }

@@ -229,43 +229,36 @@ func (f *FS) Rename(old, path string) error {
 // above 0777 are ignored: no client makes a file set-uid, and a directory
 // keeps what it has of them.
 func (f *FS) Chmod(path string, mode fs.FileMode) error {
-	clean, err := f.lookup("change mode", path)
-	if err == nil {
-		err = f.need(userdb.PermChmod, "change mode", path)
-	}
-	if err != nil {
-		return err
-	}
-	return fail("change mode", path, f.do(func() error { return f.root.chmod(clean, mode) }))
+	return f.change("change mode", path, func(clean string) error { return f.root.chmod(clean, mode) })
 }
 
 // Chtimes sets the time of last modification, through links, and leaves the
 // time of access.
 func (f *FS) Chtimes(path string, mtime time.Time) error {
-	clean, err := f.lookup("change time", path)
-	if err == nil {
-		err = f.need(userdb.PermChmod, "change time", path)
-	}
-	if err != nil {
-		return err
-	}
-	return fail("change time", path, f.do(func() error { return f.root.chtimes(clean, mtime) }))
+	return f.change("change time", path, func(clean string) error { return f.root.chtimes(clean, mtime) })
 }
 
 // Chgrp gives a file or directory, through links, to one of the user's own
 // groups; the kernel allows that to its owner.
 func (f *FS) Chgrp(path string, gid int) error {
-	clean, err := f.lookup("change group", path)
+	return f.change("change group", path, func(clean string) error {
+		if gid != f.who.GID && !slices.Contains(f.who.Groups, gid) {
+			return ErrDenied
+		}
+		return f.root.chgrp(clean, gid)
+	})
+}
+
+// change runs, as the user, what changes the facts of something that is there.
+func (f *FS) change(op, path string, run func(clean string) error) error {
+	clean, err := f.lookup(op, path)
 	if err == nil {
-		err = f.need(userdb.PermChmod, "change group", path)
-	}
-	if err == nil && gid != f.who.GID && !slices.Contains(f.who.Groups, gid) {
-		err = fail("change group", path, ErrDenied)
+		err = f.need(userdb.PermChmod, op, path)
 	}
 	if err != nil {
 		return err
 	}
-	return fail("change group", path, f.do(func() error { return f.root.chgrp(clean, gid) }))
+	return fail(op, path, f.do(func() error { return run(clean) }))
 }
 
 // Symlink makes a link at path that means target, a virtual path too, which need
