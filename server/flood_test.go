@@ -2,8 +2,10 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -177,5 +179,16 @@ func TestSecondConnectionT127(t *testing.T) {
 	c.want(226)
 	if listening(port) {
 		t.Error("the port is open after its use")
+	}
+}
+
+// A fault of ours on the goroutine that reads while a file moves ends that session.
+func TestFaultOfTheReader(t *testing.T) {
+	conn, _ := net.Pipe()
+	s := &session{conn: conn, in: newLineReader(nil, 100)}
+	lines := make(chan line)
+	s.read(lines)
+	if l := <-lines; !errors.Is(l.err, errFault) || !errors.Is(s.broken(l), errFault) || !s.deaf {
+		t.Errorf("the line is %+v", l)
 	}
 }

@@ -119,7 +119,6 @@ func TestForcePassiveIPRenamed(t *testing.T) {
 	})
 }
 
-// Clients of our own networks are told the address that they came to.
 // Behind some networks of IPv6 is any address of IPv4, also one that is private.
 func TestPrivateNetworks(t *testing.T) {
 	for addr, want := range map[string]bool{
@@ -133,6 +132,7 @@ func TestPrivateNetworks(t *testing.T) {
 	}
 }
 
+// Clients of our own networks are told the address that they came to.
 func TestLocalNetworks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for _, tt := range []struct{ networks, client, want string }{

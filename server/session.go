@@ -322,8 +322,13 @@ func (s *session) read(lines chan<- line) {
 	s.conn.SetReadDeadline(time.Time{})
 	go func() {
 		var l line
+		defer func() { // what the client's bytes break is its own session, as in guarded
+			if p := recover(); p != nil {
+				l = line{err: fmt.Errorf("%w: %v\n%s", errFault, p, debug.Stack())}
+			}
+			lines <- l
+		}()
 		l.text, l.answer, l.err = s.in.read()
-		lines <- l
 	}()
 }
 
