@@ -170,6 +170,7 @@ func (s *session) fileOptions(a *auth.Account) vfs.Options {
 		Perms:     a.Perms,
 		FileUmask: s.cfg.Umask, DirUmask: s.cfg.DirUmask,
 		Charset:    s.cfg.FSCharset,
+		Roots:      &s.srv.roots,
 		NoTruncate: s.cfg.NoTruncate, AutoRename: s.cfg.AutoRename,
 	}
 	if a.Anonymous {

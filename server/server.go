@@ -14,6 +14,7 @@ import (
 
 	"portreeve/server/auth"
 	registry "portreeve/server/session"
+	"portreeve/server/vfs"
 )
 
 // A Server serves FTP. Set its fields, then call Configure once, and Serve for
@@ -45,6 +46,7 @@ type Server struct {
 	threads  chan struct{} // held by transfers that hold a thread for as long as they last
 	brief    chan struct{} // held by those that do for a moment
 	buffers  sync.Pool     // of *[smallest]byte
+	roots    vfs.Roots     // of users who are logged in
 	bulks    sync.Pool     // of *bulkBuffer
 
 	handshakes handshakes

@@ -54,15 +54,15 @@ func BenchmarkSessions(b *testing.B) {
 	}
 }
 
-// mostSessions is n, or how many the system lets the daemon have, which opens
-// two files for each.
+// mostSessions is n, or how many the system lets the daemon have, which opens a
+// file for each.
 func mostSessions(b *testing.B, n int) int {
 	b.Helper()
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		b.Fatal(err)
 	}
-	return int(min(uint64(n), (limit.Max-200)/2))
+	return int(min(uint64(n), limit.Max-200))
 }
 
 // manyLogins opens so many sessions, some at a time.

@@ -61,6 +61,9 @@ type Options struct {
 	// done to what is there, nor links be made.
 	OnlyNew bool
 
+	// Roots are those that this one may share; nil: none.
+	Roots *Roots
+
 	// Charset is how names are written on disk; nil is UTF-8, or rather as
 	// clients write them. A name that it does not hold cannot be made, and one
 	// that means nothing in it does not exist.
@@ -113,7 +116,12 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 	// The administrator says where the root is, also below a folder that is
 	// closed to the user, as chroot(2) would have it. What is in it is the
 	// user's affair.
-	if f.root, err = openRoot(f.host); err == nil {
+	if o.Roots != nil {
+		f.root, err = o.Roots.get(f.host, openRoot)
+	} else {
+		f.root, err = openRoot(f.host)
+	}
+	if err == nil {
 		err = f.do(func() error { return f.begin() })
 	}
 	if err != nil {
