@@ -45,6 +45,9 @@ var (
 	clientAddr = netip.MustParseAddrPort("198.51.100.7:40000")
 )
 
+// memoryPorts is how many passive ports a rig in memory has.
+const memoryPorts = 10
+
 // newRig makes a server whose configuration was changed by each edit.
 func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	t.Helper()
@@ -55,7 +58,7 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	}
 	cfg := DefaultConfig()
 	cfg.UserDB = filepath.Join(dir, "users.db")
-	cfg.PassivePorts = config.PortRange{First: 30000, Last: 30009}
+	cfg.PassivePorts = config.PortRange{First: 30000, Last: 30000 + memoryPorts - 1}
 	for _, edit := range edits {
 		edit(&cfg)
 	}

@@ -17,6 +17,10 @@ import (
 func (r *rig) real() net.Conn {
 	r.t.Helper()
 	r.srv.network = tcp{}
+	if cfg := r.srv.Config(); cfg.PassivePorts.Size() == memoryPorts { // others on this machine have ports too
+		cfg.PassivePorts.Last += 10_000
+		r.srv.Configure(cfg)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		r.t.Fatal(err)

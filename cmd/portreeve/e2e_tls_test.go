@@ -60,15 +60,15 @@ f.quit()
 `
 
 var tlsClients = []tlsClient{
-	{"curl", "unknown, curl perhaps", curlTLS(), true},
+	{"curl", "unknown, begins as curl", curlTLS(), true},
 	// With TLS 1.2 it takes no tickets, and no more is to be had from crypto/tls.
-	{"curl with TLS 1.2", "unknown, curl perhaps", curlTLS("--tls-max", "1.2"), false},
-	{"curl without sessions", "unknown, curl perhaps", curlTLS("--no-sessionid"), false},
+	{"curl with TLS 1.2", "unknown, begins as curl", curlTLS("--tls-max", "1.2"), false},
+	{"curl without sessions", "unknown, begins as curl", curlTLS("--no-sessionid"), false},
 	{"lftp", "lftp", func(e *tlsEnd) []command {
 		return []command{cmdline("lftp", "-c", strings.Join([]string{"set ssl:verify-certificate no", "set ftp:ssl-force yes", "set ftp:ssl-protect-data yes",
 			"set net:max-retries 1", "open -u alice," + password + " ftp://" + e.at, "put " + e.put + " -o " + e.remote, "get " + e.remote + " -o " + e.got, "ls"}, "; "))}
 	}, true},
-	{"wget", "unknown", func(e *tlsEnd) []command {
+	{"wget", "unknown, begins as wget", func(e *tlsEnd) []command {
 		args := []string{"wget", "-q", "--tries=1", "--no-check-certificate", "--user=alice", "--password=" + password, "-O", e.got}
 		return []command{
 			cmdline("curl", "-sS", "-u", "alice:"+password, "-T", e.put, "ftp://"+e.at+"/"+e.remote),
@@ -76,7 +76,7 @@ var tlsClients = []tlsClient{
 			cmdline(append(args[:len(args):len(args)], "--ftps-implicit", "ftps://"+e.implicit+"/"+e.remote)...),
 		}
 	}, true},
-	{"ftplib", "unknown", func(e *tlsEnd) []command {
+	{"ftplib", "unknown, begins as Python's ftplib, Java's commons-net", func(e *tlsEnd) []command {
 		return []command{cmdline("python3", "-c", ftplibTLS, e.at, e.put, e.got, e.remote, password)}
 	}, false},
 }
