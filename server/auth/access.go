@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os/user"
 	"strconv"
+	"sync"
 	"time"
 
 	"portreeve/userdb"
@@ -112,4 +113,41 @@ func groupsOf(uid int) []int {
 		}
 	}
 	return groups
+}
+
+// groups remembers groupsOf for a moment: to ask is to read the system's files of
+// users and groups, or their service. Sessions keep their groups for much longer.
+type groups struct {
+	mu    sync.Mutex // guards the field that follows
+	known map[int]knownGroups
+}
+
+type knownGroups struct {
+	ids   []int
+	until time.Time
+}
+
+const (
+	groupsFor = 10 * time.Second
+	maxGroups = 1 << 12
+)
+
+func newGroups() *groups { return &groups{known: make(map[int]knownGroups)} }
+
+func (g *groups) of(uid int) []int {
+	now := time.Now()
+	g.mu.Lock()
+	known, ok := g.known[uid]
+	g.mu.Unlock()
+	if ok && now.Before(known.until) {
+		return known.ids
+	}
+	ids := groupsOf(uid) // without the lock: it may take long
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.known) >= maxGroups {
+		makeRoom(g.known, func(k knownGroups) bool { return !now.Before(k.until) })
+	}
+	g.known[uid] = knownGroups{ids, now.Add(groupsFor)}
+	return ids
 }

@@ -168,7 +168,7 @@ func New(o Options) (*Chain, error) {
 		groups:     func(int) []int { return nil },
 	}
 	if os.Geteuid() == 0 {
-		c.groups = groupsOf
+		c.groups = newGroups().of
 	}
 	if err := c.Configure(o); err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 // users is the back-end of our own virtual users.
 type users struct {
 	db      userdb.DB
+	known   *userdb.Cache // of db
 	hashing *hashing
 	notes   *notes
 }
@@ -21,13 +22,14 @@ func newUsers(with shared, path string) (Backend, error) {
 	if path == "" {
 		return nil, errors.New("it needs the path of a database")
 	}
-	return &users{userdb.At(path), with.hashing, with.notes}, nil
+	db := userdb.At(path)
+	return &users{db, userdb.NewCache(db), with.hashing, with.notes}, nil
 }
 
 // Login finds the user and checks the password first; whatever else refuses
 // comes after, when the client has shown that it knows the password.
 func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
-	u, err := b.db.Get(a.Name)
+	u, err := b.known.Get(a.Name)
 	switch {
 	case errors.Is(err, userdb.ErrNoUser), errors.Is(err, userdb.ErrNoDatabase):
 		return Account{}, ErrUnknown
