@@ -74,10 +74,7 @@ func (s *session) optsHASH(name string) reply {
 // cmdHASH tells the checksum of a file, or of the range that RANG chose, which is
 // used up.
 func (s *session) cmdHASH(ctx context.Context, arg string) (reply, error) {
-	var mark marker
-	if s.mark.ranged {
-		mark, s.mark = s.mark, marker{}
-	}
+	mark := s.takeRange()
 	d := digests[s.digest]
 	r, err := s.checksum(ctx, "HASH", s.file(arg), d, mark, func(first, n, size int64, sum []byte) reply {
 		last := size
@@ -96,6 +93,14 @@ func (s *session) cmdHASH(ctx context.Context, arg string) (reply, error) {
 		return say(552, "Not allowed to this account"), nil
 	}
 	return r, err
+}
+
+// takeRange returns what RANG chose, which is used up by that; all, if it did not.
+func (s *session) takeRange() (mark marker) {
+	if s.mark.ranged {
+		mark, s.mark = s.mark, marker{}
+	}
+	return mark
 }
 
 // checksum has a part of a file hashed. To read it is all that takes.
@@ -139,16 +144,21 @@ func (f *flow) hash(file *os.File, n int64, h hash.Hash) ([]byte, error) {
 }
 
 // xhash returns the handler of a command that hashes in one way only. The last
-// word of its reply is the checksum, in capitals.
+// word of its reply is the checksum, in capitals. Places in its argument go before
+// those of RANG, which are used up either way.
 func xhash(verb, kind string) func(*session, context.Context, string) (reply, error) {
 	d := digests[digestOf(kind)]
 	return func(s *session, ctx context.Context, arg string) (reply, error) {
+		chosen := s.takeRange()
 		path, mark, ok := parseXHash(arg, func(path string) bool {
 			_, err := s.fs.Stat(s.path(path))
 			return err == nil
 		})
 		if !ok {
 			return sayf(501, "%s takes a path, in quotes if a first and a last place follow", verb), nil
+		}
+		if mark == (marker{}) {
+			mark = chosen
 		}
 		return s.checksum(ctx, verb, s.file(path), d, mark, func(_, _, _ int64, sum []byte) reply {
 			return fixed(250, "%X", sum)
