@@ -2,7 +2,6 @@ package server
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +49,7 @@ func FuzzSession(f *testing.F) {
 		if len(data) > 64<<10 {
 			return // longer than any of the limits
 		}
-		r := &rig{t: t, srv: r.srv, net: r.net, home: r.home, logs: new(bytes.Buffer)}
+		r := &rig{t: t, srv: r.srv, net: r.net, home: r.home, logs: new(logBuffer)}
 		c := r.dial(netip.AddrPort{})
 		c.conn.SetDeadline(time.Now().Add(20 * time.Second))
 		c.want(220)

@@ -34,7 +34,7 @@ type rig struct {
 	srv  *Server
 	net  *memory
 	home string // of user "alice", password "secret"
-	logs *bytes.Buffer
+	logs *logBuffer
 
 	implicit bool // clients come to a port for TLS
 }
@@ -64,8 +64,8 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	}
 	db := userdb.At(cfg.UserDB)
 	addUser(t, db, "alice", "secret", home)
-	logs := new(bytes.Buffer)
-	log := slog.New(slog.NewTextHandler(&lockedWriter{w: logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logs := new(logBuffer)
+	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	here := ways(&cfg, nil, home)
 	hosts := make(map[string]auth.Ways)
 	for _, h := range cfg.VirtualHosts {
@@ -121,15 +121,35 @@ func addUser(t testing.TB, db userdb.DB, name, password, home string, edits ...f
 	}
 }
 
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+// A logBuffer is a log that is read while sessions still write to it.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logBuffer) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf.Reset()
+}
+
+// Grow makes room, so that the log does not count as memory that a test uses up.
+func (l *logBuffer) Grow(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf.Grow(n)
 }
 
 // A client is one control connection to a rig.
