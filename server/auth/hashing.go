@@ -95,9 +95,10 @@ func (h *hashing) verify(ctx context.Context, stored, password string) (bool, er
 		return false, fmt.Errorf("%w: %d MiB", userdb.ErrTooCostly, need>>20)
 	}
 	ok := false
-	runErr := h.run(ctx, need, func() {
+	runErr := h.run(ctx, need, func() (good bool) {
 		h.count.Add(1)
 		ok, err = userdb.Verify(stored, password, h.memory)
+		return ok
 	})
 	return ok, cmp.Or(runErr, err)
 }
@@ -105,23 +106,33 @@ func (h *hashing) verify(ctx context.Context, stored, password string) (bool, er
 // renew hashes a password at today's cost.
 func (h *hashing) renew(ctx context.Context, password string) (string, error) {
 	hash, err := "", error(nil)
-	runErr := h.run(ctx, h.cost.Memory(), func() { hash, err = userdb.Hash(password, h.cost) })
+	runErr := h.run(ctx, h.cost.Memory(), func() (good bool) {
+		hash, err = userdb.Hash(password, h.cost)
+		return true
+	})
 	return hash, cmp.Or(runErr, err)
 }
 
 // run hashes within the budget, behind everything else that this process does, and
 // on half of the processors: a hash is made to sweep through the memory that they
-// share, which whoever moves data feels at any priority.
-func (h *hashing) run(ctx context.Context, need int64, hash func()) error {
+// share, which whoever moves data feels at any priority. What was no good is
+// followed by a rest of the same length, which its client does not wait for: so a
+// flood of wrong passwords has half of that time at most.
+func (h *hashing) run(ctx context.Context, need int64, hash func() (good bool)) error {
 	if err := acquire(ctx, h.turns, 1); err != nil {
 		return err
 	}
-	defer h.turns.Release(1)
+	over := func() { h.turns.Release(1) }
+	defer func() { over() }()
 	if err := acquire(ctx, h.slots, need); err != nil {
 		return err
 	}
 	defer h.slots.Release(need)
-	thread.Run(thread.Hashing, hash)
+	start, good := time.Now(), false
+	thread.Run(thread.Hashing, func() { good = hash() })
+	if release := over; !good {
+		over = func() { time.AfterFunc(time.Since(start), release) }
+	}
 	return nil
 }
 

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"portreeve/userdb"
 )
@@ -273,4 +276,32 @@ func TestBudget(t *testing.T) {
 		slots.Release(1)
 		c.Close()
 	})
+}
+
+// TestRestAfterWrongPassword: the turn of a password that was no good lasts twice
+// as long as its hash, which its own client does not wait for.
+func TestRestAfterWrongPassword(t *testing.T) {
+	for good, rest := range map[bool]time.Duration{true: 0, false: time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHashing(Options{Memory: 1, Cost: testCost()}, newRemembered(), new(atomic.Int64))
+			h.turns = semaphore.NewWeighted(1)
+			start := time.Now()
+			check := func(good bool) time.Duration {
+				if err := h.run(t.Context(), 1, func() bool { time.Sleep(time.Second); return good }); err != nil {
+					t.Error(err)
+				}
+				return time.Since(start)
+			}
+			if took := check(good); took != time.Second {
+				t.Errorf("the answer took %v", took)
+			}
+			if took := check(true); took != 2*time.Second+rest {
+				t.Errorf("good %v: the next was over after %v", good, took)
+			}
+			time.Sleep(time.Minute)
+			if !h.turns.TryAcquire(1) {
+				t.Error("a turn is lost")
+			}
+		})
+	}
 }
