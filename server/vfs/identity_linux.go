@@ -27,7 +27,7 @@ func actAs(as *Identity) (actor, Identity, error) {
 		return nil, own, fmt.Errorf("act as uid %d, gid %d: %w: only an account that is not root", as.UID, as.GID, ErrIdentity)
 	}
 	who := Identity{UID: as.UID, GID: as.GID, Groups: slices.Clone(as.Groups)}
-	a := &threadActor{user: who, own: own, groups: !slices.Equal(who.Groups, own.Groups)}
+	a := &threadActor{user: who, own: own, groups: !sameGroups(who, own)}
 	return a, who, a.do(unprivileged)
 }
 
@@ -40,7 +40,21 @@ func actAs(as *Identity) (actor, Identity, error) {
 // already, and a user whose disk hangs holds up nobody else.
 type threadActor struct {
 	user, own Identity
-	groups    bool // they differ
+	groups    bool // those differ, too
+}
+
+// sameGroups tells whether the groups of the process and the gid of a user make
+// the groups of that user. To set them is the dearest part of a switch, and most
+// users have none but their own.
+func sameGroups(user, process Identity) bool {
+	return slices.Equal(others(user.Groups, user.GID), others(process.Groups, user.GID))
+}
+
+// others are the groups besides gid, in order.
+func others(groups []int, gid int) []int {
+	groups = slices.DeleteFunc(slices.Clone(groups), func(g int) bool { return g == gid })
+	slices.Sort(groups)
+	return slices.Compact(groups)
 }
 
 func (a *threadActor) do(job func() error) (err error) {

@@ -318,3 +318,24 @@ func TestCapabilitiesAreNoticed(t *testing.T) {
 		t.Errorf("an ordinary user has capabilities: %v", err)
 	}
 }
+
+// TestSameGroups: groups are left as they are only where that gives the user
+// none besides his own.
+func TestSameGroups(t *testing.T) {
+	for _, tt := range []struct {
+		user, process Identity
+		want          bool
+	}{
+		{Identity{GID: 7}, Identity{}, true},
+		{Identity{GID: 7, Groups: []int{7}}, Identity{}, true},
+		{Identity{GID: 7, Groups: []int{7}}, Identity{GID: 0, Groups: []int{0}}, false}, // root's
+		{Identity{GID: 7}, Identity{Groups: []int{7}}, true},
+		{Identity{GID: 7, Groups: []int{8}}, Identity{}, false},
+		{Identity{GID: 7, Groups: []int{9, 8, 7, 8}}, Identity{Groups: []int{8, 9}}, true},
+		{Identity{GID: 7}, Identity{Groups: []int{8}}, false},
+	} {
+		if got := sameGroups(tt.user, tt.process); got != tt.want {
+			t.Errorf("%+v in a process of %+v: %v", tt.user, tt.process, got)
+		}
+	}
+}
