@@ -31,6 +31,9 @@ const (
 	patiently = 16 << 20
 	// bulkPipe is how much an upload moves at a time: as much as a pipe holds.
 	bulkPipe = 1 << 20
+	// lowWater is how much must have come before the thread of an upload is woken,
+	// so that it does not wake for each segment. The end wakes it, too.
+	lowWater = bulkPipe / 2
 )
 
 // bulk moves up to n bytes with move, on a thread of its own, if there is one and
@@ -131,6 +134,8 @@ func (f *flow) receiveBulk(conn, file int, n int64) (received int64, err error) 
 	defer unix.Close(pipe[0])
 	defer unix.Close(pipe[1])
 	_, _ = unix.FcntlInt(uintptr(pipe[1]), unix.F_SETPIPE_SZ, bulkPipe) // there is a limit for all of a user; a smaller one does
+	wakeAt(conn, lowWater)
+	defer wakeAt(conn, 1) // whoever goes on waits for any byte
 	for received < n {
 		k, err := unix.Splice(conn, nil, pipe[1], nil, int(min(n-received, bulkPipe)), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 		switch {
@@ -154,6 +159,11 @@ func (f *flow) receiveBulk(conn, file int, n int64) (received int64, err error) 
 		}
 	}
 	return received, nil
+}
+
+// wakeAt has who waits at a connection woken by so many bytes.
+func wakeAt(conn, n int) { // a system that cannot wakes for each
+	_ = unix.SetsockoptInt(conn, unix.SOL_SOCKET, unix.SO_RCVLOWAT, n)
 }
 
 // drainPipe moves n bytes from a pipe to a file; where the file system cannot

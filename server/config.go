@@ -24,6 +24,7 @@ type Config struct {
 	PassivePorts       config.PortRange
 	PassiveIP          string // address or name told to IPv4 clients in 227
 	LocalNetworks      []netip.Prefix
+	LocalCongestion    string // name of an algorithm, or systemCongestion
 	ProxyFrom          []netip.Prefix
 	NATMode            bool
 	ActiveMode         bool
@@ -177,6 +178,7 @@ func DefaultConfig() Config {
 		Bind:             []Endpoint{{Port: 21}},
 		PassivePorts:     config.PortRange{First: 49152, Last: 65535},
 		LocalNetworks:    private(),
+		LocalCongestion:  "reno",
 		ActiveMode:       true,
 		FXPDeny:          private(),
 		PIDFile:          "",

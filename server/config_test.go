@@ -99,6 +99,7 @@ var ownDirectives = map[string]string{
 	"Auth":               "puredb:/etc/pureftpd.pdb",
 	"FXPDeny":            "192.0.2.0/24",
 	"LocalNetworks":      "192.0.2.0/24",
+	"LocalCongestion":    "cubic",
 	"ActiveMode":         "no",
 	"MaxPassivePorts":    "100 10",
 	"ProxyFrom":          "192.0.2.0/24",

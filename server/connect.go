@@ -56,7 +56,12 @@ func (s *session) listen(told netip.Addr) (uint16, error) {
 		return 0, s.noPort(&noData{cause: causeCrowded})
 	}
 	give := func() { s.srv.passive.give(s.peer.Addr()) }
-	l, err := s.srv.network.listen(s.bound().Addr(), s.cfg.PassivePorts)
+	congestion := ""
+	anybody := s.fxp() // the other server comes from where it likes
+	if !anybody {
+		congestion = s.congestion()
+	}
+	l, err := s.srv.network.listen(s.bound().Addr(), s.cfg.PassivePorts, congestion)
 	if err != nil {
 		give()
 		e := &noData{causeNoSocket, err}
@@ -70,7 +75,7 @@ func (s *session) listen(told netip.Addr) (uint16, error) {
 	if len(s.cfg.ProxyFrom) > 0 {
 		p.ends = func(c net.Conn) (hop, error) { return s.srv.ends(c, s.cfg) }
 	}
-	p.anybody = s.fxp() // the other server comes from where it likes
+	p.anybody = anybody
 	s.data = p
 	return addrPort(l.Addr()).Port(), nil
 }
@@ -229,8 +234,12 @@ func (s *session) connectTo(to netip.AddrPort, verb string) (reply, error) {
 	}
 	// RFC 959, section 3.2: our side is the port before the control port's.
 	here := s.bound()
-	s.data = &active{s.srv.network, netip.AddrPortFrom(here.Addr(), here.Port()-1),
-		netip.AddrPortFrom(zoned(to.Addr(), zoneOf(s.conn.LocalAddr())), to.Port())}
+	a := &active{net: s.srv.network, local: netip.AddrPortFrom(here.Addr(), here.Port()-1),
+		remote: netip.AddrPortFrom(zoned(to.Addr(), zoneOf(s.conn.LocalAddr())), to.Port())}
+	if !foreign {
+		a.congestion = s.congestion()
+	}
+	s.data = a
 	return sayf(200, "%s command successful", verb), nil
 }
 

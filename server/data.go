@@ -18,9 +18,9 @@ import (
 // network makes data connections. The real one is tcp; tests have one in memory.
 type network interface {
 	// listen opens a passive port of the range, at the address given.
-	listen(addr netip.Addr, ports config.PortRange) (net.Listener, error)
+	listen(addr netip.Addr, ports config.PortRange, congestion string) (net.Listener, error)
 	// dial opens an active data connection.
-	dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error)
+	dial(ctx context.Context, local, remote netip.AddrPort, congestion string) (net.Conn, error)
 }
 
 // errNoPort: every port of the passive range is taken.
@@ -33,12 +33,12 @@ type tcp struct{}
 // listen tries the ports from a random one on, so that nobody can tell the next
 // (RFC 2577, section 8, on port stealing), and so that the kernel need not
 // search a range that is nearly full.
-func (tcp) listen(addr netip.Addr, ports config.PortRange) (net.Listener, error) {
+func (tcp) listen(addr netip.Addr, ports config.PortRange, congestion string) (net.Listener, error) {
 	size := ports.Size()
 	start := rand.IntN(size)
 	for i := range size {
 		port := ports.First + uint16((start+i)%size)
-		l, err := listenAt(addr, port)
+		l, err := listenAt(addr, port, congestion)
 		if err == nil {
 			return l, nil
 		}
@@ -52,8 +52,9 @@ func (tcp) listen(addr netip.Addr, ports config.PortRange) (net.Listener, error)
 // dial connects from the address of the control connection, as RFC 1123,
 // section 4.1.2.12, demands, and from the port that local names if that is
 // permitted and free.
-func (tcp) dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error) {
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(local), Control: reuseAddress, KeepAlive: -1}
+func (tcp) dial(ctx context.Context, local, remote netip.AddrPort, congestion string) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(local), KeepAlive: -1}
+	d.Control = func(_, _ string, c syscall.RawConn) error { return prepareSocket(c, congestion) }
 	d.SetMultipathTCP(false)
 	c, err := d.DialContext(ctx, "tcp", remote.String())
 	if local.Port() != 0 && (errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
@@ -63,11 +64,12 @@ func (tcp) dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, er
 	return c, err
 }
 
-// reuseAddress lets several sessions connect from port 20 at a time.
-func reuseAddress(_, _ string, c syscall.RawConn) error {
+// prepareSocket lets several sessions connect from port 20 at a time.
+func prepareSocket(c syscall.RawConn, congestion string) error {
 	var err error
 	if cerr := c.Control(func(fd uintptr) {
 		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+		setCongestion(int(fd), congestion)
 	}); cerr != nil {
 		return cerr
 	}
@@ -213,13 +215,14 @@ func (p *passive) open(ctx context.Context) (net.Conn, error) {
 type active struct {
 	net           network
 	local, remote netip.AddrPort
+	congestion    string // "" is the system's
 }
 
 func (a *active) close()          {}
 func (a *active) ready() *arrival { return nil }
 
 func (a *active) open(ctx context.Context) (net.Conn, error) {
-	c, err := a.net.dial(ctx, a.local, a.remote)
+	c, err := a.net.dial(ctx, a.local, a.remote, a.congestion)
 	if err != nil {
 		if why := context.Cause(ctx); why != nil && !errors.Is(why, errNoData) {
 			return nil, why

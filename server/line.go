@@ -82,6 +82,9 @@ func (l *lineReader) read() (text string, answer []byte, err error) {
 	}
 }
 
+// empty tells whether nothing was read that is not taken yet.
+func (l *lineReader) empty() bool { return l.r == l.w }
+
 // fill reads once, after making room, and returns where the new bytes begin.
 func (l *lineReader) fill() (from int, err error) {
 	switch {

@@ -64,7 +64,7 @@ const backlog = maxStrangers
 
 // listenAt opens a port. That it was in use a moment ago is no hindrance: the
 // server closes first after a download, and its side then stays in TIME_WAIT.
-func listenAt(addr netip.Addr, number uint16) (net.Listener, error) {
+func listenAt(addr netip.Addr, number uint16, congestion string) (net.Listener, error) {
 	at := netip.AddrPortFrom(addr.Unmap(), number)
 	family, name := unix.AF_INET, socketAddress(at)
 	if at.Addr().Is6() {
@@ -75,6 +75,7 @@ func listenAt(addr netip.Addr, number uint16) (net.Listener, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
+	setCongestion(fd, congestion)
 	if err == nil {
 		err = os.NewSyscallError("bind", unix.Bind(fd, name))
 	}
@@ -88,6 +89,14 @@ func listenAt(addr netip.Addr, number uint16) (net.Listener, error) {
 		return nil, err
 	}
 	return &port{fd: fd, at: at}, nil
+}
+
+// setCongestion sets the congestion control of a connection to be, or of those that
+// a port is to accept. To change it later would not end the pacing of the one before.
+func setCongestion(fd int, name string) {
+	if name != "" { // one that the system does not have, or not for everybody, leaves its own
+		_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
+	}
 }
 
 func socketAddress(a netip.AddrPort) unix.Sockaddr {

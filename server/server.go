@@ -45,6 +45,7 @@ type Server struct {
 	jobs     jobs
 	threads  chan struct{} // held by transfers that hold a thread for as long as they last
 	brief    chan struct{} // held by those that do for a moment
+	turns    atomic.Uint64 // waits for a line, of all sessions
 	buffers  sync.Pool     // of *[smallest]byte
 	roots    vfs.Roots     // of users who are logged in
 	bulks    sync.Pool     // of *bulkBuffer

@@ -336,7 +336,7 @@ type memory struct {
 
 func newMemory() *memory { return &memory{listeners: make(map[netip.AddrPort]*pipeListener)} }
 
-func (m *memory) listen(addr netip.Addr, ports config.PortRange) (net.Listener, error) {
+func (m *memory) listen(addr netip.Addr, ports config.PortRange, _ string) (net.Listener, error) {
 	for i := range ports.Size() {
 		if l, err := m.listenAt(netip.AddrPortFrom(addr, ports.First+uint16(i))); err == nil {
 			return l, nil
@@ -372,7 +372,7 @@ func (m *memory) connect(from, to netip.AddrPort) (net.Conn, error) {
 	}
 }
 
-func (m *memory) dial(_ context.Context, local, remote netip.AddrPort) (net.Conn, error) {
+func (m *memory) dial(_ context.Context, local, remote netip.AddrPort, _ string) (net.Conn, error) {
 	m.mu.Lock()
 	m.dialed = append(m.dialed, local)
 	m.mu.Unlock()

@@ -40,6 +40,7 @@ type session struct {
 	conn   net.Conn // as it was accepted; lines go over wire
 	tls    *secured // nil in clear
 	in     *lineReader
+	turn   uint64 // of its last wait for a line
 	born   time.Time
 	heard  time.Time // the last command
 	worked time.Time // the last one that was more than a sign of life
@@ -80,10 +81,12 @@ type session struct {
 	charset  *charset.Charset // the client's; nil is UTF-8
 
 	// Data connection and transfer
-	data  opener
-	xfer  *transfer
-	queue []line // what came while a file moves, in order
-	waits int    // their bytes
+	data   opener
+	placed bool // whether the client is near is known
+	near   bool
+	xfer   *transfer
+	queue  []line // what came while a file moves, in order
+	waits  int    // their bytes
 }
 
 // A line is what was read.
@@ -205,6 +208,7 @@ func (s *session) await(ctx context.Context) error {
 	if err := s.called(ctx); err != nil { // a wake before this would have been undone
 		return err
 	}
+	s.linger()
 	text, answer, err := s.in.read()
 	return s.awoken(ctx, text, answer, err)
 }
