@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -351,11 +352,7 @@ func (l *lineCounter) Write(p []byte) (int, error) {
 	if l.first == 0 {
 		l.first = time.Since(l.start)
 	}
-	for _, c := range p {
-		if c == '\n' {
-			l.n++
-		}
-	}
+	l.n += bytes.Count(p, []byte("\n"))
 	return len(p), nil
 }
 
