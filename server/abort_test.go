@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"io"
 	"net"
 	"os"
@@ -206,14 +205,13 @@ func TestMissedABOR(t *testing.T) {
 		r.put("f", strings.Repeat("x", stepMax))
 		near, far := net.Pipe()
 		l := &lossy{Conn: far, woken: make(chan struct{}, 1)}
-		c := &client{t: t, rig: r, conn: near, in: bufio.NewReader(near), done: make(chan struct{})}
+		c := r.on(near)
 		go func() {
 			defer close(c.done)
 			r.srv.handle(&addressed{Conn: l, local: serverAddr, remote: clientAddr}, false)
 		}()
 		c.want(220)
-		c.cmd(331, "USER alice")
-		c.cmd(230, "PASS secret")
+		c.login("alice")
 		c.cmd(200, "TYPE I")
 		c.passive()
 		synctest.Wait() // the session has begun to read what comes next

@@ -149,8 +149,7 @@ func TestPassivePortsAreBoundedT308(t *testing.T) {
 			for range n {
 				c := r.dial(netip.AddrPortFrom(from, 4000))
 				c.want(220)
-				c.cmd(331, "USER alice")
-				c.cmd(230, "PASS secret")
+				c.login("alice")
 				c.say("EPSV")
 				code, text, err := c.read()
 				if err != nil || code != 229 && code != 425 {

@@ -71,8 +71,7 @@ func TestCommandOff(t *testing.T) {
 	c := newRig(t).dial(netip.AddrPort{})
 	c.want(220)
 	c.cmd(530, "SIZE f")
-	c.cmd(331, "USER alice")
-	c.cmd(230, "PASS secret")
+	c.login("alice")
 	for _, list := range []string{"FEAT", "HELP", "HELP SITE"} {
 		c.say("%s", list)
 		if _, text, err := c.read(); err != nil || strings.Contains(text, "SIZE") || strings.Contains(text, "CHMOD") {

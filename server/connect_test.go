@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -224,10 +223,9 @@ func TestMappedClientT122(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	c := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
+	c := r.on(conn)
 	c.want(220)
-	c.cmd(331, "USER alice")
-	c.cmd(230, "PASS secret")
+	c.login("alice")
 	if text := c.cmd(522, "EPRT |2|::ffff:127.0.0.1|2000|"); !strings.HasSuffix(text, "(1)") {
 		t.Errorf("EPRT: %q", text)
 	}

@@ -59,8 +59,7 @@ func TestManyIdleSessionsT307(t *testing.T) {
 		case code == 220:
 			in++
 			if i%2 == 0 {
-				c.cmd(331, "USER alice")
-				c.cmd(230, "PASS secret")
+				c.login("alice")
 			}
 		case code != 421:
 			t.Fatalf("greeted by %q", text)

@@ -222,8 +222,7 @@ func TestNoticesOfWhoMayNotRead(t *testing.T) {
 		login := func(name string) (c *client, welcome string) {
 			c = r.dial(netip.AddrPort{})
 			c.want(220)
-			c.cmd(331, "USER %s", name)
-			return c, c.cmd(230, "PASS secret")
+			return c, c.login(name)
 		}
 		if _, welcome := login("looker"); !strings.Contains(welcome, "the rules") {
 			t.Errorf("%q", welcome)

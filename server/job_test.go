@@ -144,8 +144,7 @@ func TestAttack25JobsAreLimited(t *testing.T) {
 	start := func(name string, code int) *client {
 		c := r.dial(netip.AddrPort{})
 		c.want(220)
-		c.cmd(331, "USER %s", name)
-		c.cmd(230, "PASS secret")
+		c.login(name)
 		if c.say("HASH f"); code != 0 {
 			c.want(code)
 		} else {

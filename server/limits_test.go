@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +21,7 @@ func TestLimitsOverSocketsT172(t *testing.T) {
 				if size > limit {
 					want = 552
 				}
-				if code := c.sendTo("STOR f", content); code != want {
+				if code := c.upload(c.epsv(), content, "STOR f"); code != want {
 					t.Errorf("STOR: %d, not %d", code, want)
 				}
 				if want == 226 && r.get("f") != content || want != 226 && r.exists("f") {
@@ -34,7 +33,7 @@ func TestLimitsOverSocketsT172(t *testing.T) {
 				}
 				r.put("g", strings.Repeat("g", limit+2))
 				c.cmd(350, "RANG 1 %d", limit)
-				if code := c.sendTo("STOR g", content); code != want {
+				if code := c.upload(c.epsv(), content, "STOR g"); code != want {
 					t.Errorf("RANG and STOR: %d, not %d", code, want)
 				}
 				got := r.get("g")
@@ -47,18 +46,4 @@ func TestLimitsOverSocketsT172(t *testing.T) {
 			})
 		}
 	}
-}
-
-// sendTo stores over real sockets what may be refused before it is all sent.
-func (c *client) sendTo(line, content string) int {
-	c.t.Helper()
-	data := c.epsv()
-	c.cmd(150, "%s", line)
-	_, _ = io.WriteString(data, content)
-	data.Close()
-	code, _, err := c.read()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return code
 }

@@ -129,8 +129,7 @@ func TestMLSDPerm(t *testing.T) {
 		c.cmd(221, "QUIT")
 		c = r.dial(clientAddr)
 		c.want(220)
-		c.cmd(331, "USER reader")
-		c.cmd(230, "PASS secret")
+		c.login("reader")
 		if f, d := perms(c); f != "r" || d != "le" {
 			t.Errorf("who may read has %q and %q", f, d)
 		}

@@ -190,7 +190,7 @@ func (m *model) store(verb string) {
 	if m.zipped {
 		wire = zipped(m.t, data)
 	}
-	code := m.c.storZ(wire, verb+" "+name)
+	code := m.c.stor(wire, "%s %s", verb, name)
 	if m.ranged && m.first+len(kept) > m.last+1 {
 		m.excess(name, code, old, kept)
 		return

@@ -106,8 +106,7 @@ func TestModeZAndTheRest(t *testing.T) {
 			t.Errorf("TYPE A and RETR: %q, %d", got, code)
 		}
 		c.cmd(220, "REIN")
-		c.cmd(331, "USER alice")
-		c.cmd(230, "PASS secret")
+		c.login("alice")
 		if text := c.cmd(211, "STAT"); !strings.Contains(text, "MODE S") {
 			t.Errorf("after REIN: %s", text)
 		}
@@ -137,7 +136,7 @@ func TestModeZRefused(t *testing.T) {
 			"more than allowed": {zipped(t, strings.Repeat("0123456789abcdef", 3<<16)), 552},
 		} {
 			r.put("f", "old")
-			if code := c.storZ(try.data, "STOR f"); code != try.code {
+			if code := c.stor(try.data, "STOR f"); code != try.code {
 				t.Errorf("%s: %d, not %d", name, code, try.code)
 			}
 			if got := r.get("f"); try.code != 226 && got != "old" {
@@ -145,20 +144,6 @@ func TestModeZRefused(t *testing.T) {
 			}
 		}
 	})
-}
-
-// storZ is stor for what the server may give up before it has read it all.
-func (c *client) storZ(data, line string) int {
-	c.t.Helper()
-	conn := c.passive()
-	c.cmd(150, "%s", line)
-	_, _ = io.WriteString(conn, data)
-	conn.Close()
-	code, _, err := c.read()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return code
 }
 
 // Attack 26: a stream of a megabyte that would be a gigabyte on disk.
@@ -205,7 +190,7 @@ func FuzzModeZ(f *testing.F) {
 		c := r.login()
 		c.cmd(200, "TYPE I")
 		c.cmd(200, "MODE Z")
-		code := c.storZ(string(data), "STOR f")
+		code := c.stor(string(data), "STOR f")
 		want := "old"
 		if std, err := zlib.NewReader(bytes.NewReader(data)); err == nil && code == 226 {
 			content, err := io.ReadAll(std)

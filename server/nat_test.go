@@ -152,8 +152,7 @@ func TestLocalNetworks(t *testing.T) {
 			})
 			c := r.dial(netip.AddrPortFrom(netip.MustParseAddr(tt.client), 4000))
 			c.want(220)
-			c.cmd(331, "USER alice")
-			c.cmd(230, "PASS secret")
+			c.login("alice")
 			if text := c.cmd(227, "PASV"); !strings.Contains(text, "("+tt.want+",") {
 				t.Errorf("%s, of %q: %q", tt.client, tt.networks, text)
 			}

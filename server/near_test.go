@@ -75,8 +75,7 @@ func TestLocalCongestion(t *testing.T) {
 				r.srv.network = n
 				c := r.dial(tt.from)
 				c.want(220)
-				c.cmd(331, "USER alice")
-				c.cmd(230, "PASS secret")
+				c.login("alice")
 				c.cmd(229, "EPSV")
 				a := tt.from.Addr().As4()
 				c.cmd(200, "PORT %d,%d,%d,%d,200,1", a[0], a[1], a[2], a[3])

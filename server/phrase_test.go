@@ -71,8 +71,7 @@ func TestRefusalsDoNotEchoAttack46(t *testing.T) {
 			c := r.dial(netip.AddrPort{})
 			c.want(220)
 			if login {
-				c.cmd(331, "USER alice")
-				c.cmd(230, "PASS secret")
+				c.login("alice")
 			}
 			for _, verb := range verbs {
 				if slices.Contains([]string{"USER", "PASS", "REIN", "QUIT", "MKD"}, verb) {
@@ -125,8 +124,7 @@ func TestRepliesAreHarmlessT313(t *testing.T) {
 		c.want(220)
 		c.cmd(331, "USER %s", name)
 		said := c.cmd(530, "PASS x\x1b[2J")
-		c.cmd(331, "USER bob")
-		c.cmd(230, "PASS secret")
+		c.login("bob")
 		for _, line := range []string{"CWD \x1b[2J", "RETR \x07\x1b]0;x", "MKD a\x1bb", "CLNT \x1b[2J", "SITE \x1b[2J", "HELP \x1b[2J", "OPTS \x1b[2J", "STAT \x1b[2J"} {
 			c.say("%s", line)
 			_, text, err := c.read()

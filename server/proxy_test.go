@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -152,8 +151,7 @@ func (c *client) hello(header string) {
 		c.t.Fatal(err)
 	}
 	c.want(220)
-	c.cmd(331, "USER alice")
-	c.cmd(230, "PASS secret")
+	c.login("alice")
 	c.cmd(200, "TYPE I")
 }
 
@@ -292,7 +290,7 @@ func TestProxyOverSockets(t *testing.T) {
 	r.put("f", content)
 	conn := r.real()
 	io.WriteString(conn, header2(1, 0x11, body4)+"USER alice\r\nPASS secret\r\nTYPE I\r\n")
-	c := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
+	c := r.on(conn)
 	for _, code := range []int{220, 331, 230, 200} {
 		c.want(code)
 	}
@@ -334,13 +332,8 @@ func TestProtectedDataBehindProxy(t *testing.T) {
 	r.put("f", "hello")
 	conn := r.real()
 	io.WriteString(conn, "PROXY TCP4 203.0.113.5 192.0.2.80 5000 21\r\n")
-	c := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
-	c.want(220)
-	c.secure()
-	c.cmd(331, "USER alice")
-	c.cmd(230, "PASS secret")
-	c.cmd(200, "PBSZ 0")
-	c.cmd(200, "PROT P")
+	c := r.on(conn)
+	c.shield("alice")
 	c.tls = clientTLS() // which has no ticket
 	data := c.epsv()
 	io.WriteString(data, "PROXY TCP4 203.0.113.5 192.0.2.80 6000 30000\r\n")

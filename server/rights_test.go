@@ -71,8 +71,7 @@ func TestWhatEachCommandNeeds(t *testing.T) {
 			c := r.dial(netip.AddrPort{})
 			defer func() { c.conn.Close(); <-c.done }()
 			c.want(220)
-			c.cmd(331, "USER %s", name)
-			c.cmd(230, "PASS secret")
+			c.login(name)
 			conn := c.passive()
 			defer conn.Close()
 			for line := range strings.SplitSeq(lines, "|") {

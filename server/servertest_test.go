@@ -161,7 +161,7 @@ type client struct {
 	port uint16        // of the last PASV or EPSV
 	tls  *tls.Config   // of its TLS, nil in clear
 	raw  net.Conn      // under TLS
-	done chan struct{} // the session is over
+	done chan struct{} // the session is over, if dial made it
 }
 
 // dial connects a client to the server; from is its address, or clientAddr.
@@ -171,7 +171,7 @@ func (r *rig) dial(from netip.AddrPort) *client {
 		from = clientAddr
 	}
 	near, far := net.Pipe()
-	c := &client{t: r.t, rig: r, conn: near, in: bufio.NewReader(near), done: make(chan struct{})}
+	c := r.on(near)
 	r.srv.live.Go(func() {
 		defer close(c.done)
 		r.srv.handle(&addressed{Conn: far, local: serverAddr, remote: from}, r.implicit)
@@ -185,9 +185,21 @@ func (r *rig) login() *client {
 	r.t.Helper()
 	c := r.dial(netip.AddrPort{})
 	c.want(220)
-	c.cmd(331, "USER alice")
-	c.cmd(230, "PASS secret")
+	c.login("alice")
 	return c
+}
+
+// on is a client that has a connection to the server.
+func (r *rig) on(conn net.Conn) *client {
+	return &client{t: r.t, rig: r, conn: conn, in: bufio.NewReader(conn), done: make(chan struct{})}
+}
+
+// login says who the client is, by the password that all users of tests have, and
+// returns the welcome.
+func (c *client) login(user string) string {
+	c.t.Helper()
+	c.cmd(331, "USER %s", user)
+	return c.cmd(230, "PASS secret")
 }
 
 // say sends one line.
@@ -274,29 +286,40 @@ func (c *client) connect(from netip.AddrPort) net.Conn {
 // retr runs a command that sends data and returns that, with the last code.
 func (c *client) retr(format string, args ...any) (data string, code int) {
 	c.t.Helper()
-	conn := c.passive()
+	return c.download(c.passive(), format, args...)
+}
+
+// download is retr over a data connection of any kind.
+func (c *client) download(conn net.Conn, format string, args ...any) (data string, code int) {
+	c.t.Helper()
 	c.cmd(150, format, args...)
 	all, err := io.ReadAll(conn)
 	if err != nil {
 		c.t.Fatalf("reading data: %v", err)
 	}
 	conn.Close()
-	code, _, err = c.read()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return string(all), code
+	return string(all), c.code()
 }
 
 // stor runs a command that takes data and returns its last code.
 func (c *client) stor(data, format string, args ...any) (code int) {
 	c.t.Helper()
-	conn := c.passive()
+	return c.upload(c.passive(), data, format, args...)
+}
+
+// upload is stor over a data connection of any kind. That the server does not want
+// all of the data is for the code to tell.
+func (c *client) upload(conn net.Conn, data, format string, args ...any) (code int) {
+	c.t.Helper()
 	c.cmd(150, format, args...)
-	if _, err := io.WriteString(conn, data); err != nil {
-		c.t.Fatalf("sending data: %v", err)
-	}
+	_, _ = io.WriteString(conn, data)
 	conn.Close()
+	return c.code()
+}
+
+// code reads a reply of which only that counts.
+func (c *client) code() int {
+	c.t.Helper()
 	code, _, err := c.read()
 	if err != nil {
 		c.t.Fatal(err)

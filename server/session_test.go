@@ -128,8 +128,7 @@ func TestPermissionsT074(t *testing.T) {
 		addUser(t, db, "nobody", "secret", r.home, func(u *userdb.User) { u.Perms = 0 })
 		c := r.dial(netip.AddrPort{})
 		c.want(220)
-		c.cmd(331, "USER reader")
-		c.cmd(230, "PASS secret")
+		c.login("reader")
 		c.passive()
 		for _, cmd := range []string{"STOR g", "STOR f", "APPE f", "STOU", "MKD d", "RMD d", "DELE f", "RNFR f",
 			"SITE CHMOD 600 f", "MFMT 20200102030405 f", "SITE UTIME 20200102030405 f"} {
@@ -142,8 +141,7 @@ func TestPermissionsT074(t *testing.T) {
 			t.Errorf("RETR: %q, %d", data, code)
 		}
 		c.cmd(220, "REIN")
-		c.cmd(331, "USER nobody")
-		c.cmd(230, "PASS secret")
+		c.login("nobody")
 		c.passive()
 		for _, cmd := range []string{"RETR f", "LIST", "NLST", "MLSD", "STOR g"} {
 			c.cmd(550, "%s", cmd)
@@ -296,8 +294,7 @@ func TestThrottleT149(t *testing.T) {
 		})
 		c := r.dial(netip.AddrPort{})
 		c.want(220)
-		c.cmd(331, "USER slow")
-		c.cmd(230, "PASS secret")
+		c.login("slow")
 		c.cmd(200, "TYPE I")
 		near := func(got, want time.Duration) bool { return got > want*99/100 && got < want*101/100 }
 		if took := elapsed(func() { c.retr("RETR f") }); !near(took, 1<<20/(100<<10)*time.Second+240*time.Millisecond) {
@@ -358,8 +355,7 @@ func TestIPv6T106(t *testing.T) {
 		defer func() { serverAddr = old }()
 		c := r.dial(netip.MustParseAddrPort("[2001:db8::7]:4000"))
 		c.want(220)
-		c.cmd(331, "USER alice")
-		c.cmd(230, "PASS secret")
+		c.login("alice")
 		c.cmd(229, "EPSV")
 		if text := c.cmd(522, "EPSV 1"); !strings.HasSuffix(text, "(2)") {
 			t.Errorf("EPSV 1: %q", text)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -49,14 +48,22 @@ func (r *rig) serve(l net.Listener) {
 	})
 }
 
+// stop ends the server as soon as its sessions are over.
+func (r *rig) stop() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	if err := r.srv.Shutdown(ctx); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // greet logs alice in over a real socket.
 func (r *rig) greet() *client {
 	r.t.Helper()
-	conn := r.real()
-	c := &client{t: r.t, rig: r, conn: conn, in: bufio.NewReader(conn)}
+	c := r.on(r.real())
 	c.want(220)
-	c.cmd(331, "USER alice")
-	c.cmd(230, "PASS secret")
+	c.login("alice")
 	c.cmd(200, "TYPE I")
 	return c
 }
@@ -94,11 +101,7 @@ func TestControlResetUnderReply(t *testing.T) {
 			data.Close()
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := r.srv.Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
+	r.stop()
 	if logs := r.logs.String(); strings.Contains(logs, "panic") {
 		t.Errorf("the log tells of a fault:\n%s", logs)
 	}
@@ -134,9 +137,7 @@ func TestKilledAtOnce(t *testing.T) {
 		io.WriteString(data, "half")
 		c.conn.Close()
 		data.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		r.srv.Shutdown(ctx)
-		cancel()
+		r.stop()
 		if got := r.get("f"); got != "the old content" {
 			t.Fatalf("the file holds %q", got)
 		}
@@ -212,11 +213,7 @@ func TestClientThatLeavesAtOnce(t *testing.T) {
 		}
 		data.Close()
 		c.conn.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		if err := r.srv.Shutdown(ctx); err != nil {
-			t.Fatal(err)
-		}
-		cancel()
+		r.stop()
 		if got := r.get("picture"); got != picture && (old == "" || got != old) {
 			t.Errorf("over %q: the picture has %d bytes", old, len(got))
 		}
@@ -232,11 +229,7 @@ func TestKeepUnconfirmedNo(t *testing.T) {
 	io.WriteString(data, "half")
 	c.conn.Close()
 	data.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := r.srv.Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
+	r.stop()
 	if r.exists("part") {
 		t.Errorf("the part is there:\n%s", r.logs)
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"crypto/tls"
 	"io"
 	"testing"
@@ -36,8 +35,7 @@ func TestBoundUserOfAnotherHost(t *testing.T) {
 	r := vhostRig(t, func(c *Config) { c.TLSDataBinding = BindUser })
 	r.put("f", "secret")
 	c := r.shielded("alice") // of the server itself
-	conn := r.real()
-	other := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
+	other := r.on(r.real())
 	other.want(220)
 	other.secure(func(c *tls.Config) { c.ServerName = "b.example.org" })
 	other.cmd(331, "USER alice")

@@ -143,14 +143,19 @@ func (c *client) unsecure() {
 func (r *rig) secureLogin(edits ...func(*tls.Config)) *client {
 	r.t.Helper()
 	c := r.dial(clientAddr)
+	c.shield("alice", edits...)
+	return c
+}
+
+// shield is what a new client says to be somebody behind TLS, with data protected.
+func (c *client) shield(user string, edits ...func(*tls.Config)) {
+	c.t.Helper()
 	c.want(220)
 	c.secure(edits...)
-	c.cmd(331, "USER alice")
-	c.cmd(230, "PASS secret")
+	c.login(user)
 	c.cmd(200, "PBSZ 0")
 	c.cmd(200, "PROT P")
 	c.cmd(200, "TYPE I")
-	return c
 }
 
 // tlsOptions reads "sni=x alpn=a,b max=1.2" into a client's configuration.

@@ -25,15 +25,8 @@ func withTLS(c *Config) { c.TLS = 1 }
 // shielded logs a user in behind TLS over a real socket, with data protected.
 func (r *rig) shielded(user string, edits ...func(*tls.Config)) *client {
 	r.t.Helper()
-	conn := r.real()
-	c := &client{t: r.t, rig: r, conn: conn, in: bufio.NewReader(conn)}
-	c.want(220)
-	c.secure(edits...)
-	c.cmd(331, "USER %s", user)
-	c.cmd(230, "PASS secret")
-	c.cmd(200, "PBSZ 0")
-	c.cmd(200, "PROT P")
-	c.cmd(200, "TYPE I")
+	c := r.on(r.real())
+	c.shield(user, edits...)
 	return c
 }
 
@@ -308,12 +301,7 @@ func TestThousandProtectedTransfersT291(t *testing.T) {
 	for range 1000 {
 		transfer()
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && (runtime.NumGoroutine() > goroutines+3 || openFiles() > files+3); {
-		runtime.Gosched() // what closes in the background has its moment
-	}
-	if g, f := runtime.NumGoroutine(), openFiles(); g > goroutines+3 || f > files+3 {
-		t.Errorf("%d goroutines and %d files became %d and %d", goroutines, files, g, f)
-	}
+	settle(t, goroutines, files)
 }
 
 // T290: ABOR behind TLS that the server has not read yet when the data ends.
@@ -398,11 +386,10 @@ func TestCCCInOnePacketT293(t *testing.T) {
 	versions(t, func(t *testing.T, version func(*tls.Config)) {
 		r := newRig(t, withTLS, func(c *Config) { c.AllowCCC = true })
 		conn := &hoarder{Conn: r.real()}
-		c := &client{t: t, rig: r, conn: conn, in: bufio.NewReader(conn)}
+		c := r.on(conn)
 		c.want(220)
 		c.secure(version)
-		c.cmd(331, "USER alice")
-		c.cmd(230, "PASS secret")
+		c.login("alice")
 		c.cmd(200, "CCC")
 		if n, err := c.conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 			t.Fatalf("the server does not end TLS: %d, %v", n, err)

@@ -119,8 +119,7 @@ func TestVirtualHosts(t *testing.T) {
 			t.Errorf("b has %q", names)
 		}
 		c.cmd(220, "REIN")
-		c.cmd(331, "USER alice")
-		c.cmd(230, "PASS secret")
+		c.login("alice")
 		if names, _ := c.retr("NLST"); names != "file-of-a\r\n" {
 			t.Errorf("the server has %q", names)
 		}
