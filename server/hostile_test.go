@@ -1,16 +1,16 @@
 package server
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -283,15 +283,13 @@ func TestManyMixedSessions(t *testing.T) {
 	first.Close()
 	addr := first.RemoteAddr().String()
 	before := openFiles()
-	ended := make(chan error, sessions)
+	var all sync.WaitGroup
 	for n := range sessions {
-		go func() { ended <- mixedSession(r, addr, n, rounds) }()
+		all.Go(func() {
+			t.Run(strconv.Itoa(n), func(t *testing.T) { mixedSession(t, r, addr, n, rounds) })
+		})
 	}
-	for range sessions {
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
+	all.Wait()
 	deadline := time.Now().Add(10 * time.Second)
 	for (r.srv.Sessions.Len() > 0 || openFiles() > before) && time.Now().Before(deadline) {
 		runtime.GC() // the runtime's pipes for splicing are closed by that
@@ -309,141 +307,77 @@ func TestManyMixedSessions(t *testing.T) {
 }
 
 // mixedSession is one of them.
-func mixedSession(r *rig, addr string, id, rounds int) (err error) {
+func mixedSession(t *testing.T, r *rig, addr string, id, rounds int) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(2 * time.Minute))
-	c := &client{t: r.t, rig: r, conn: conn, in: bufio.NewReader(conn)}
-	expect := func(line string, codes ...int) (string, error) {
-		if line != "" {
-			if _, err := io.WriteString(conn, line+"\r\n"); err != nil {
-				return "", err
-			}
-		}
-		code, text, err := c.read()
-		if err != nil {
-			return "", fmt.Errorf("session %d: %q: %w", id, line, err)
-		}
-		for _, want := range codes {
-			if code == want {
-				return text, nil
-			}
-		}
-		return "", fmt.Errorf("session %d: %q is answered %q", id, line, text)
+	m := &mixed{client: r.on(conn), id: id, rng: rand.New(rand.NewPCG(uint64(id), 7))}
+	m.t = t
+	m.want(220)
+	m.login("alice")
+	m.cmd(200, "TYPE I")
+	does := []func(){m.storeAndFetch, m.storeAndFetch, m.list, m.abort, m.prepare, m.move}
+	for m.round = range rounds {
+		does[m.rng.IntN(len(does))]()
 	}
-	data := func() (net.Conn, error) {
-		text, err := expect("EPSV", 229)
-		if err != nil {
-			return nil, err
-		}
-		var port uint16
-		if _, err := fmt.Sscanf(text[strings.Index(text, "(")+1:], "|||%d|", &port); err != nil {
-			return nil, err
-		}
-		return net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port).String())
+	if id%3 != 0 { // the others leave without a word
+		m.cmd(221, "QUIT")
 	}
-	for _, step := range []struct {
-		line string
-		code int
-	}{{"", 220}, {"USER alice", 331}, {"PASS secret", 230}, {"TYPE I", 200}} {
-		if _, err := expect(step.line, step.code); err != nil {
-			return err
-		}
+}
+
+// mixed is a client that does something else in each round.
+type mixed struct {
+	*client
+	id, round int
+	rng       *rand.Rand
+}
+
+// storeAndFetch sends a file of its own up and down again.
+func (m *mixed) storeAndFetch() {
+	name := fmt.Sprintf("mine%d", m.id)
+	content := strings.Repeat(fmt.Sprintf("%d of %d\n", m.round, m.id), 1+m.rng.IntN(3000))
+	if code := m.upload(m.epsv(), content, "STOR %s", name); code != 226 {
+		m.t.Fatalf("STOR: %d", code)
 	}
-	rng := rand.New(rand.NewPCG(uint64(id), 7))
-	mine := fmt.Sprintf("mine%d", id)
-	for round := range rounds {
-		content := strings.Repeat(fmt.Sprintf("%d of %d\n", round, id), 1+rng.IntN(3000))
-		switch rng.IntN(6) {
-		case 0, 1: // up and down again
-			d, err := data()
-			if err != nil {
-				return err
-			}
-			if _, err := expect("STOR "+mine, 150); err != nil {
-				return err
-			}
-			io.WriteString(d, content)
-			d.Close()
-			if _, err := expect("", 226); err != nil {
-				return err
-			}
-			if d, err = data(); err != nil {
-				return err
-			}
-			if _, err := expect("RETR "+mine, 150); err != nil {
-				return err
-			}
-			got, err := io.ReadAll(d)
-			d.Close()
-			if err != nil {
-				return fmt.Errorf("session %d: fetching: %w", id, err)
-			}
-			if string(got) != content {
-				return fmt.Errorf("session %d: stored %d bytes, got %d", id, len(content), len(got))
-			}
-			if _, err := expect("", 226); err != nil {
-				return err
-			}
-		case 2: // a listing, while others make files
-			d, err := data()
-			if err != nil {
-				return err
-			}
-			if _, err := expect([]string{"MLSD", "LIST", "NLST"}[rng.IntN(3)], 150); err != nil {
-				return err
-			}
-			got, err := io.ReadAll(d)
-			d.Close()
-			if err != nil {
-				return fmt.Errorf("session %d: listing: %w", id, err)
-			}
-			if !strings.Contains(string(got), "shared0") {
-				return fmt.Errorf("session %d: a listing of %d bytes lacks a file", id, len(got))
-			}
-			if _, err := expect("", 226); err != nil {
-				return err
-			}
-		case 3: // given up in the middle
-			d, err := data()
-			if err != nil {
-				return err
-			}
-			if _, err := expect(fmt.Sprintf("RETR shared%d", rng.IntN(20)), 150); err != nil {
-				return err
-			}
-			io.WriteString(conn, "ABOR\r\n")
-			if _, err := expect("", 426, 226); err != nil {
-				return err
-			}
-			if _, err := expect("", 226); err != nil {
-				return err
-			}
-			d.Close()
-		case 4: // prepared and not used
-			d, err := data()
-			if err != nil {
-				return err
-			}
-			d.Close()
-		case 5:
-			dir := fmt.Sprintf("dir%d-%d", id, round)
-			for _, step := range []struct {
-				line string
-				code int
-			}{{"MKD " + dir, 257}, {"CWD " + dir, 250}, {"CDUP", 250}, {"RNFR " + dir, 350}, {"RNTO " + dir + "x", 250}, {"RMD " + dir + "x", 250}, {"STAT", 211}} {
-				if _, err := expect(step.line, step.code); err != nil {
-					return err
-				}
-			}
-		}
+	if got, code := m.download(m.epsv(), "RETR %s", name); code != 226 || got != content {
+		m.t.Fatalf("RETR: %d, %d bytes of %d", code, len(got), len(content))
 	}
-	if id%3 == 0 {
-		return nil // without a word
+}
+
+// list lists the home while others make files there.
+func (m *mixed) list() {
+	verb := []string{"MLSD", "LIST", "NLST"}[m.rng.IntN(3)]
+	if got, code := m.download(m.epsv(), "%s", verb); code != 226 || !strings.Contains(got, "shared0") {
+		m.t.Fatalf("%s: %d, %d bytes", verb, code, len(got))
 	}
-	_, err = expect("QUIT", 221)
-	return err
+}
+
+// abort gives a download up, before its end or after it.
+func (m *mixed) abort() {
+	data := m.epsv()
+	m.cmd(150, "RETR shared%d", m.rng.IntN(20))
+	m.say("ABOR")
+	if code := m.code(); code != 426 && code != 226 {
+		m.t.Fatalf("the aborted download: %d", code)
+	}
+	m.want(226)
+	data.Close()
+}
+
+// prepare makes a data connection for nothing.
+func (m *mixed) prepare() { m.epsv().Close() }
+
+// move makes a directory, looks into it, renames and removes it.
+func (m *mixed) move() {
+	dir := fmt.Sprintf("dir%d-%d", m.id, m.round)
+	m.cmd(257, "MKD %s", dir)
+	m.cmd(250, "CWD %s", dir)
+	m.cmd(250, "CDUP")
+	m.cmd(350, "RNFR %s", dir)
+	m.cmd(250, "RNTO %sx", dir)
+	m.cmd(250, "RMD %sx", dir)
+	m.cmd(211, "STAT")
 }

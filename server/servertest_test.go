@@ -139,6 +139,12 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
+// tail is the end of it, as much as one wants to read when a test has failed.
+func (l *logBuffer) tail() string {
+	all := l.String()
+	return all[max(0, len(all)-8<<10):]
+}
+
 func (l *logBuffer) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -238,10 +244,10 @@ func (c *client) want(code int) string {
 	c.t.Helper()
 	got, text, err := c.read()
 	if err != nil {
-		c.t.Fatalf("want %d, got %q and %v\n%s", code, text, err, c.rig.logs)
+		c.t.Fatalf("want %d, got %q and %v\n%s", code, text, err, c.rig.logs.tail())
 	}
 	if got != code {
-		c.t.Fatalf("want %d, got %q\n%s", code, text, c.rig.logs)
+		c.t.Fatalf("want %d, got %q\n%s", code, text, c.rig.logs.tail())
 	}
 	return text
 }
