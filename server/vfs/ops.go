@@ -95,21 +95,29 @@ func (f *FS) Read(path string) (*os.File, Info, error) {
 	if err != nil {
 		return nil, Info{}, err
 	}
-	var file *os.File
-	var in Info
+	file, in, err := f.open(clean)
+	if err != nil {
+		return nil, Info{}, fail("read", path, err)
+	}
+	in.Name, _ = f.opts.Charset.Decode(in.Name)
+	return file, in, nil
+}
+
+// open opens a regular file to be read.
+func (f *FS) open(clean string) (file *os.File, in Info, err error) {
+	_, in.Name = split(clean)
 	err = f.do(func() (err error) {
-		_, in.Name = split(clean)
 		file, err = f.root.open(clean, os.O_RDONLY, &in)
 		return err
 	})
-	if err == nil {
-		if err = storable(&in); err == nil {
-			in.Name, _ = f.opts.Charset.Decode(in.Name)
-			return file, in, nil
-		}
-		file.Close()
+	if err != nil {
+		return nil, in, err
 	}
-	return nil, Info{}, fail("read", path, err)
+	if err := storable(&in); err != nil {
+		file.Close()
+		return nil, in, err
+	}
+	return file, in, nil
 }
 
 // ReadText returns the beginning of a regular file, at most so many bytes, for
@@ -124,20 +132,11 @@ func (f *FS) ReadText(path string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var file *os.File
-	var in Info
-	err = f.do(func() (err error) {
-		_, in.Name = split(clean)
-		file, err = f.root.open(clean, os.O_RDONLY, &in)
-		return err
-	})
+	file, _, err := f.open(clean)
 	if err != nil {
 		return nil, fail("read", path, err)
 	}
 	defer file.Close()
-	if err := storable(&in); err != nil {
-		return nil, fail("read", path, err)
-	}
 	text, err := io.ReadAll(io.LimitReader(file, most))
 	return text, fail("read", path, err)
 }
