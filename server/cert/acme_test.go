@@ -187,20 +187,10 @@ func TestACMEOtherWay(t *testing.T) {
 		t.Error(err)
 	}
 	taken.Close()
-	a.TLS = []string{freePort(t)} // where nobody asks
+	a.TLS = []string{acmetest.FreeAddr(t)} // where nobody asks
 	if _, _, err := a.obtain(t.Context(), []string{"ftp.example.org"}); err != nil {
 		t.Error(err)
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // TestACMEFails keeps what there is when a renewal fails, says why, and waits
@@ -232,7 +222,7 @@ func TestACMEFails(t *testing.T) {
 			t.Errorf("it is described as %+v", i)
 		}
 	}
-	failure(func() { s.acme.HTTP = []string{freePort(t)} }, "showing that ftp.example.org is ours: ")
+	failure(func() { s.acme.HTTP = []string{acmetest.FreeAddr(t)} }, "showing that ftp.example.org is ours: ")
 	taken, err := net.Listen("tcp", authority.HTTP)
 	if err != nil {
 		t.Fatal(err)
@@ -330,7 +320,7 @@ func TestBackoff(t *testing.T) {
 
 // TestAnswersToStrangers gives away nothing to who finds the port by chance.
 func TestAnswersToStrangers(t *testing.T) {
-	addr := freePort(t)
+	addr := acmetest.FreeAddr(t)
 	for _, kind := range []string{http01, tlsALPN01} {
 		a, err := listenForChallenges(t.Context(), kind, []string{addr})
 		if err != nil {

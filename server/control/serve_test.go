@@ -94,6 +94,21 @@ func (p *pipes) dial() net.Conn {
 	return here
 }
 
+// dialDaemon connects to a daemon in memory; stop ends it and waits for that.
+func dialDaemon(t *testing.T) (conn net.Conn, stop func()) {
+	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- (&Server{Sessions: session.New(session.Limits{})}).Serve(ctx, l) }()
+	return l.dial(), func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // say sends text and reports whether the other end still listens.
 func say(c net.Conn, text string) bool {
 	_, err := io.WriteString(c, text)
@@ -125,11 +140,7 @@ func TestSlowPeers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-				ctx, stop := context.WithCancel(t.Context())
-				ended := make(chan error)
-				go func() { ended <- (&Server{Sessions: session.New(session.Limits{})}).Serve(ctx, l) }()
-				conn := l.dial()
+				conn, stop := dialDaemon(t)
 				began := time.Now()
 				var speaking sync.WaitGroup
 				speaking.Go(func() { test.do(conn) })
@@ -142,9 +153,6 @@ func TestSlowPeers(t *testing.T) {
 				conn.Close()
 				speaking.Wait()
 				stop()
-				if err := <-ended; err != nil {
-					t.Error(err)
-				}
 			})
 		})
 	}
@@ -153,11 +161,7 @@ func TestSlowPeers(t *testing.T) {
 // TestPeerUnknown is refused whatever it asks.
 func TestPeerUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- (&Server{Sessions: session.New(session.Limits{})}).Serve(ctx, l) }()
-		conn := l.dial()
+		conn, stop := dialDaemon(t)
 		go say(conn, "GET /v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil || resp.StatusCode != http.StatusForbidden {
@@ -166,26 +170,16 @@ func TestPeerUnknown(t *testing.T) {
 		resp.Body.Close()
 		conn.Close()
 		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 	})
 }
 
 // TestSilentPeerDoesNotHoldUpTheEnd stops while a peer has not asked yet.
 func TestSilentPeerDoesNotHoldUpTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- (&Server{Sessions: session.New(session.Limits{})}).Serve(ctx, l) }()
-		conn := l.dial()
+		conn, stop := dialDaemon(t)
 		synctest.Wait()
 		began := time.Now()
 		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("took %v", took)
 		}
@@ -197,17 +191,10 @@ func TestSilentPeerDoesNotHoldUpTheEnd(t *testing.T) {
 // request and says no more.
 func TestStuckPeerDoesNotHoldUpTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- (&Server{Sessions: session.New(session.Limits{})}).Serve(ctx, l) }()
-		conn := l.dial()
+		conn, stop := dialDaemon(t)
 		say(conn, "GET /v1/sta")
 		began := time.Now()
 		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 		if took := time.Since(began); took > closingTime+time.Second {
 			t.Errorf("took %v", took)
 		}

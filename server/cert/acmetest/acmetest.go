@@ -48,7 +48,7 @@ func New(t testing.TB, life time.Duration) *Authority {
 		t.Setenv(name, value)
 	}
 	quiet := log.New(io.Discard, "", 0)
-	dns := freeAddr(t)
+	dns := FreeAddr(t)
 	names, err := challtestsrv.New(challtestsrv.Config{Log: quiet, DNSAddrs: []string{dns}})
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func New(t testing.TB, life time.Duration) *Authority {
 	names.Run()
 	t.Cleanup(names.Shutdown)
 
-	a := &Authority{HTTP: freeAddr(t), TLS: freeAddr(t), Roots: x509.NewCertPool()}
+	a := &Authority{HTTP: FreeAddr(t), TLS: FreeAddr(t), Roots: x509.NewCertPool()}
 	store := db.NewMemoryStore()
 	signer := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: uint64(life / time.Second)}})
 	asker := va.New(quiet, port(t, a.HTTP), port(t, a.TLS), true, dns, store)
@@ -83,8 +83,8 @@ func New(t testing.TB, life time.Duration) *Authority {
 	return a
 }
 
-// freeAddr returns an address of the loopback at which nobody listens.
-func freeAddr(t testing.TB) string {
+// FreeAddr returns an address of the loopback at which nobody listens.
+func FreeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
