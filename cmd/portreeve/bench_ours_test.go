@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 )
 
@@ -79,7 +78,8 @@ func storm(a *arena, p *contestant) row {
 		})
 		return float64(times) / took
 	}
-	before, memory := rate(8), stormed.pss()
+	before := rate(8)
+	grown := growth(stormed.pss, 50*time.Millisecond)
 	wrong := make([]*loader, 1000)
 	for i := range wrong {
 		var err error
@@ -90,19 +90,8 @@ func storm(a *arena, p *contestant) row {
 			a.Fatal(err)
 		}
 	}
-	var over atomic.Bool
-	most := make(chan int64)
-	go func() {
-		peak := memory
-		for !over.Load() {
-			peak = max(peak, stormed.pss())
-			time.Sleep(50 * time.Millisecond)
-		}
-		most <- peak
-	}()
 	during := rate(8)
-	over.Store(true)
-	grown := <-most - memory
+	memory := grown()
 	for _, w := range wrong {
 		w.Close()
 	}
@@ -110,5 +99,5 @@ func storm(a *arena, p *contestant) row {
 		a.Fatal(err)
 	}
 	stormed.site.cmd.Process.Kill()
-	return row{during / before, float64(grown) / 1024}
+	return row{during / before, float64(memory) / 1024}
 }

@@ -150,6 +150,28 @@ func descendants(pid int) []int {
 	return all
 }
 
+// growth looks at a measure again after each pause, until end, which tells how far
+// it was above what it is now at the most.
+func growth(measure func() int64, pause time.Duration) (end func() int64) {
+	first, over, most := measure(), make(chan struct{}), make(chan int64)
+	go func() {
+		peak := first
+		for {
+			peak = max(peak, measure())
+			select {
+			case <-over:
+				most <- peak
+				return
+			case <-time.After(pause):
+			}
+		}
+	}()
+	return func() int64 {
+		close(over)
+		return <-most - first
+	}
+}
+
 // pss is the memory of all in KiB, what they share counted once.
 func (g *processes) pss() (sum int64) {
 	for _, pid := range g.alive() {

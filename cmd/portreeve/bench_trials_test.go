@@ -317,28 +317,17 @@ func listing(command string) func(*arena, *contestant) row {
 		if err := c.say(250, "CWD many"); err != nil {
 			a.Fatalf("%s: %v", p.name, err)
 		}
-		before := p.resident()
-		var over atomic.Bool
-		most := make(chan int64)
-		go func() {
-			peak := before
-			for !over.Load() {
-				peak = max(peak, p.resident())
-				time.Sleep(5 * time.Millisecond)
-			}
-			most <- peak
-		}()
+		grown := growth(p.resident, 5*time.Millisecond)
 		var lines lineCounter
 		took, _ := a.spent(p, func() error {
 			lines.start = time.Now()
 			return c.fetchAll(command, &lines)
 		})
-		over.Store(true)
-		grown := <-most - before
+		memory := grown()
 		if err := c.quit(); err != nil || lines.n < bigFolder {
 			a.Fatalf("%s: %s has %d lines: %v", p.name, command, lines.n, err)
 		}
-		return row{took * 1000, lines.first.Seconds() * 1000, float64(grown) / 1024}
+		return row{took * 1000, lines.first.Seconds() * 1000, float64(memory) / 1024}
 	}
 }
 

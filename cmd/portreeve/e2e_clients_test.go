@@ -233,20 +233,24 @@ func ncftpArgs(program string, j job) []string {
 	return append(args, flagOr(j.passive(), "-F", "-E"))
 }
 
-var tnftp = client{
-	name: "tnftp", title: "T318 tnftp", programs: []string{"tnftp"}, restarts: true,
-	modes: []mode{epsv, pasv, port, eprt, epsv6, eprt6},
-	get: func(j job) command {
-		return tnftpScript(j, flagOr(j.resume > 0, "reget ", "get ")+quote(j.remote)+" "+quote(j.local))
-	},
-	put: func(j job) command {
-		put := "put " + quote(j.local) + " " + quote(j.remote)
-		if j.resume > 0 {
-			return tnftpScript(j, fmt.Sprintf("restart %d", j.resume), put)
-		}
-		return tnftpScript(j, put)
-	},
-	list: func(j job) command { return tnftpScript(j, "ls "+quote("/"+j.remote)) },
+var tnftp = scripted("tnftp", []mode{epsv, pasv, port, eprt, epsv6, eprt6}, "ls", tnftpScript)
+
+// scripted is a client that descends from BSD's and takes its commands.
+func scripted(name string, modes []mode, list string, script func(job, ...string) command) client {
+	return client{
+		name: name, title: "T318 " + name, programs: []string{name}, restarts: true, modes: modes,
+		get: func(j job) command {
+			return script(j, flagOr(j.resume > 0, "reget ", "get ")+quote(j.remote)+" "+quote(j.local))
+		},
+		put: func(j job) command {
+			put := "put " + quote(j.local) + " " + quote(j.remote)
+			if j.resume > 0 {
+				return script(j, fmt.Sprintf("restart %d", j.resume), put)
+			}
+			return script(j, put)
+		},
+		list: func(j job) command { return script(j, list+" "+quote("/"+j.remote)) },
+	}
 }
 
 func tnftpScript(j job, lines ...string) command {
@@ -261,21 +265,7 @@ func tnftpScript(j job, lines ...string) command {
 	}
 }
 
-var inetutils = client{
-	name: "inetutils-ftp", title: "T318 inetutils-ftp", programs: []string{"inetutils-ftp"}, restarts: true,
-	modes: []mode{port, pasv, epsv, eprt, epsv6, eprt6},
-	get: func(j job) command {
-		return inetutilsScript(j, flagOr(j.resume > 0, "reget ", "get ")+quote(j.remote)+" "+quote(j.local))
-	},
-	put: func(j job) command {
-		put := "put " + quote(j.local) + " " + quote(j.remote)
-		if j.resume > 0 {
-			return inetutilsScript(j, fmt.Sprintf("restart %d", j.resume), put)
-		}
-		return inetutilsScript(j, put)
-	},
-	list: func(j job) command { return inetutilsScript(j, "nlist "+quote("/"+j.remote)) },
-}
+var inetutils = scripted("inetutils-ftp", []mode{port, pasv, epsv, eprt, epsv6, eprt6}, "nlist", inetutilsScript)
 
 func inetutilsScript(j job, lines ...string) command {
 	script := []string{"user " + j.user + " " + password, "binary"}
