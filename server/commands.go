@@ -46,6 +46,7 @@ const (
 	secret                     // its argument is in no log
 	creates                    // its path need not exist: a bad one is 553, not 550
 	opensData                  // moves data: 425 unless a data connection was prepared, 521 if in clear where it may not be
+	marks                      // chooses a part for the next transfer: one chosen before is gone, also if this fails
 	reveals                    // says who the client is: not in clear where TLS is demanded
 )
 
@@ -161,11 +162,11 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "- tell the directory"},
 		{name: "QUIT", arg: noArg, need: preAuth | leaves, rfc: "959 4.1.1", run: (*session).cmdQUIT,
 			help: "- end the session"},
-		{name: "RANG", arg: aWord, need: quiet, feat: says("RANG STREAM"), rfc: "draft-bryan-ftp-range", run: (*session).cmdRANG,
+		{name: "RANG", arg: aWord, need: quiet | marks, feat: says("RANG STREAM"), rfc: "draft-bryan-ftp-range", run: (*session).cmdRANG,
 			help: "<first> <last> - choose the bytes of the next transfer"},
 		{name: "REIN", arg: noArg, need: preAuth, rfc: "959 4.1.1", run: (*session).cmdREIN,
 			help: "- log out, but stay connected"},
-		{name: "REST", arg: aWord, need: quiet, feat: says("REST STREAM"), rfc: "3659 5", run: (*session).cmdREST,
+		{name: "REST", arg: aWord, need: quiet | marks, feat: says("REST STREAM"), rfc: "3659 5", run: (*session).cmdREST,
 			help: "<offset> - begin the next transfer there"},
 		{name: "RETR", arg: aPath, need: opensData, rfc: "959 4.1.3", run: (*session).cmdRETR,
 			help: "<path> - send a file to the client"},
@@ -323,6 +324,9 @@ func (s *session) run(ctx context.Context, c *command, arg string) (reply, error
 	if c.need&opensData != 0 {
 		// A marker is for one transfer, also one that fails (RFC 3659, section 5.3).
 		defer func() { s.mark = marker{} }()
+	}
+	if c.need&marks != 0 {
+		s.mark = marker{}
 	}
 	if c.arg == aWord || c.arg == maybeWord {
 		arg = strings.Trim(arg, " ")

@@ -43,7 +43,6 @@ func (m marker) room() int64 {
 // cmdREST sets where the next transfer begins. What is wrong with the marker
 // shows then (RFC 3659, section 5.3).
 func (s *session) cmdREST(_ context.Context, arg string) (reply, error) {
-	s.mark = marker{}
 	n, err := digits(arg)
 	if err != nil {
 		return say(501, "REST takes a number of bytes"), nil
@@ -55,7 +54,6 @@ func (s *session) cmdREST(_ context.Context, arg string) (reply, error) {
 // cmdRANG sets the first and the last byte of the next transfer; 1 and 0, which
 // can be no range, take that back.
 func (s *session) cmdRANG(_ context.Context, arg string) (reply, error) {
-	s.mark = marker{}
 	from, to, _ := strings.Cut(arg, " ")
 	first, err := digits(from)
 	last, lerr := digits(strings.TrimLeft(to, " "))
