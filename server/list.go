@@ -192,7 +192,7 @@ func (l *ls) open(path string) (walk, error) {
 	files := l.s.fs
 	info, err := files.Stat(path)
 	if err != nil {
-		info, err = files.Lstat(path) // a link that leads nowhere is listed itself
+		info, err = l.lost(path, err)
 	}
 	switch {
 	case err == nil && (l.opt.self || !info.IsDir()):
@@ -217,6 +217,19 @@ func (l *ls) open(path string) (walk, error) {
 		return l.content(dir, pattern)
 	}
 	return walk{}, err
+}
+
+// lost describes a link that leads nowhere, which is listed itself. One that leads
+// out is as if there were none, and why is told then: it is nobody's business here.
+func (l *ls) lost(path string, why error) (vfs.Info, error) {
+	info, err := l.s.fs.Lstat(path)
+	if err != nil || !info.IsLink() {
+		return info, err
+	}
+	if target, err := l.s.fs.Readlink(path); err != nil || target == "?" {
+		return vfs.Info{}, why
+	}
+	return info, nil
 }
 
 // climbs tells whether a path goes up again behind a pattern. Only the last part

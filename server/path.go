@@ -133,13 +133,13 @@ func (s *session) cmdRNFR(_ context.Context, arg string) (reply, error) {
 
 func (s *session) cmdRNTO(_ context.Context, arg string) (reply, error) {
 	from := s.from
+	s.from = ""
 	switch {
 	case arg == "":
 		return say(501, "RNTO needs a path"), nil
 	case from == "":
 		return say(503, "RNFR first"), nil
 	}
-	s.from = ""
 	to := s.path(arg)
 	if err := s.fs.Rename(from, to); errors.Is(err, fs.ErrExist) {
 		return say(553, "File exists, and is not overwritten"), nil
