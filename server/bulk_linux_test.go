@@ -22,7 +22,7 @@ func TestBulkUploadThatSlowsDown(t *testing.T) {
 	c := r.greet()
 	data := c.epsv()
 	c.cmd(150, "STOR f")
-	sent := bytes.Repeat([]byte("rush"), 3*bulkFrom/4)
+	sent := bytes.Repeat([]byte("rush"), stepMax) // a thread takes over behind the first step
 	if _, err := data.Write(sent); err != nil {
 		t.Fatal(err)
 	}
@@ -87,5 +87,41 @@ func TestCongestionIsInherited(t *testing.T) {
 		a.close()
 		data.Close()
 		l.Close()
+	}
+}
+
+// TestLowWaterEnds: whoever goes on behind a thread is woken by any byte.
+func TestLowWaterEnds(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	f := &flow{ctx: t.Context()}
+	err = onDescriptors(conn.(*net.TCPConn), file, func(conn, file int) {
+		if n, err := f.receiveBulk(conn, file, 1<<20); n != 0 || err != nil {
+			t.Errorf("received %d, %v", n, err)
+		}
+		if low, err := unix.GetsockoptInt(conn, unix.SOL_SOCKET, unix.SO_RCVLOWAT); low != 1 || err != nil {
+			t.Errorf("low water is %d, %v", low, err)
+		}
+	}, new(error))
+	if err != nil {
+		t.Error(err)
 	}
 }
