@@ -146,7 +146,7 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 	case most == 0:
 		most = s.cfg.PerUserLimits.User
 	}
-	if err := s.entry.Login(a.Name, most); err != nil {
+	if err := s.entry.Login(s.usersOf(a), a.Name, most); err != nil {
 		if l, ok := errors.AsType[*registry.LimitError](err); ok {
 			return sayf(421, "Too many connections (%d) of this user", l.Max), nil
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"portreeve/config"
+	"portreeve/server/auth"
 )
 
 // Virtual hosts by name (RFC 7151): a client says HOST before it logs in, or
@@ -202,6 +203,15 @@ func (c *Config) HostUsers(h *VirtualHost) string {
 		return c.UserDB
 	}
 	return strings.TrimPrefix(h.Users, Without)
+}
+
+// usersOf is the database that tells an account from another one of its name, ""
+// for the server's own. Anonymous is one and the same everywhere.
+func (s *session) usersOf(a *auth.Account) string {
+	if db := s.cfg.HostUsers(s.host); !a.Anonymous && db != s.cfg.UserDB {
+		return db
+	}
+	return ""
 }
 
 // HostAnonymous returns the root of anonymous, "" for that of the system user,

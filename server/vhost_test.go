@@ -138,6 +138,28 @@ func TestVirtualHosts(t *testing.T) {
 	})
 }
 
+// Who has the same name in another database is somebody else, whose sessions do
+// not count; who is of the same database at another host is the same.
+func TestUsersOfHostsApart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := vhostRig(t, func(c *Config) { c.PerUserLimits.User = 1 })
+		at := func(host, password string, code int) {
+			t.Helper()
+			c := r.dial(netip.AddrPort{})
+			c.want(220)
+			if host != "" {
+				c.cmd(220, "HOST %s", host)
+			}
+			c.cmd(331, "USER alice")
+			c.cmd(code, "PASS %s", password)
+		}
+		at("", "secret", 230)
+		at("b.example.org", "other", 230)
+		at("a.example.org", "secret", 421)
+		at("b.example.org", "other", 421)
+	})
+}
+
 // TestT273 asks for hosts by SNI: that chooses certificate and host, and HOST may
 // not say otherwise.
 func TestT273SNIChoosesTheHost(t *testing.T) {

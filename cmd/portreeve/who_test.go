@@ -65,7 +65,7 @@ func (a *api) open(t *testing.T, remote, user string, state session.State) sessi
 		t.Fatal(err)
 	}
 	if user != "" {
-		if err := e.Login(user, 0); err != nil {
+		if err := e.Login("", user, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -111,7 +111,7 @@ func (d *daemon) open(t testing.TB, remote, user string, state session.State) se
 		t.Fatal(err)
 	}
 	if user != "" {
-		if err := e.Login(user, 0); err != nil {
+		if err := e.Login("", user, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

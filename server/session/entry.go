@@ -28,6 +28,7 @@ type Entry struct {
 	closed   bool
 	loggedIn bool // account is counted; it may be empty before
 	account  string
+	users    string // which account it is of that name; see Login
 	cwd      string
 	command  string
 	client   string
@@ -47,18 +48,20 @@ type sums struct {
 // ID returns the session's number.
 func (e *Entry) ID() ID { return e.id }
 
-// Login counts the session for an account, and makes it Idle. It returns a
-// LimitError around ErrUserFull if the account has max sessions already, this
+// Login counts the session for an account of a database, "" for the server's own,
+// and makes it Idle: virtual hosts may have users of one name who are not the same.
+// It returns a LimitError around ErrUserFull if the account has max sessions already, this
 // one not counted; zero is no limit. A session that is logged in changes its
 // account, or keeps it where the new one is full.
-func (e *Entry) Login(account string, max int) error {
+func (e *Entry) Login(users, account string, max int) error {
 	r := e.reg
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n := r.users[account]
-	if e.loggedIn && e.account == account {
+	who := user{users, account}
+	n := r.users[who]
+	if e.loggedIn && who == (user{e.users, e.account}) {
 		n--
 	}
 	if full(n, max) {
@@ -68,8 +71,8 @@ func (e *Entry) Login(account string, max int) error {
 		return nil
 	}
 	e.logoutLocked()
-	r.users[account]++
-	e.account, e.loggedIn = account, true
+	r.users[who]++
+	e.users, e.account, e.loggedIn = users, account, true
 	e.since = time.Now()
 	return nil
 }
@@ -86,7 +89,7 @@ func (e *Entry) Logout() {
 
 func (e *Entry) logoutLocked() {
 	if e.loggedIn {
-		e.reg.leaveUserLocked(e.account)
+		e.reg.leaveUserLocked(user{e.users, e.account})
 	}
 	e.account, e.loggedIn = "", false
 }

@@ -74,6 +74,9 @@ type Totals struct {
 	FilesDown int64 `json:"files_down"`
 }
 
+// A user is an account and the database that it is of.
+type user struct{ users, account string }
+
 // A Registry holds the live sessions.
 type Registry struct {
 	// mu guards the fields that follow. Lock order: Registry.mu, then Entry.mu.
@@ -82,7 +85,7 @@ type Registry struct {
 	last     ID
 	live     map[ID]*Entry
 	hosts    map[netip.Addr]int
-	users    map[string]int
+	users    map[user]int
 	software map[string]*Software // by client
 	past     Totals               // Now, and what Up to FilesDown say of those who left; Peak, Accepted, Refused
 }
@@ -93,7 +96,7 @@ func New(l Limits) *Registry {
 		limits: l,
 		live:   make(map[ID]*Entry),
 		hosts:  make(map[netip.Addr]int),
-		users:  make(map[string]int),
+		users:  make(map[user]int),
 	}
 }
 
@@ -229,12 +232,12 @@ func (r *Registry) entries() []*Entry {
 }
 
 // leaveUserLocked takes a session off its account's count.
-func (r *Registry) leaveUserLocked(account string) {
-	if account == "" {
+func (r *Registry) leaveUserLocked(who user) {
+	if who.account == "" {
 		return
 	}
-	if r.users[account]--; r.users[account] <= 0 {
-		delete(r.users, account)
+	if r.users[who]--; r.users[who] <= 0 {
+		delete(r.users, who)
 	}
 }
 

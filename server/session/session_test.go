@@ -85,7 +85,7 @@ func TestMappedAddressIsIPv4(t *testing.T) {
 
 func TestLogin(t *testing.T) {
 	r := New(Limits{})
-	a, b, c := mustOpen(t, r, host(1)), mustOpen(t, r, host(2)), mustOpen(t, r, host(3))
+	a, b, c, d := mustOpen(t, r, host(1)), mustOpen(t, r, host(2)), mustOpen(t, r, host(3)), mustOpen(t, r, host(4))
 	steps := []struct {
 		name string
 		do   func() error
@@ -93,18 +93,19 @@ func TestLogin(t *testing.T) {
 		of   *Entry
 		user string
 	}{
-		{"first", func() error { return a.Login("joe", 2) }, nil, a, "joe"},
-		{"second", func() error { return b.Login("joe", 2) }, nil, b, "joe"},
-		{"third is over", func() error { return c.Login("joe", 2) }, ErrUserFull, c, ""},
-		{"again as oneself", func() error { return a.Login("joe", 2) }, nil, a, "joe"},
-		{"change to another", func() error { return a.Login("ann", 1) }, nil, a, "ann"},
-		{"which freed a place", func() error { return c.Login("joe", 2) }, nil, c, "joe"},
-		{"change to a full one keeps the old", func() error { return c.Login("ann", 1) }, ErrUserFull, c, "joe"},
-		{"REIN frees", func() error { a.Logout(); return c.Login("ann", 1) }, nil, c, "ann"},
-		{"so does leaving", func() error { c.Close(); return a.Login("ann", 1) }, nil, a, "ann"},
-		{"no limit", func() error { return b.Login("ann", 0) }, nil, b, "ann"},
-		{"after leaving nothing counts", func() error { return c.Login("bob", 1) }, nil, c, ""},
-		{"as the next one sees", func() error { return a.Login("bob", 1) }, nil, a, "bob"},
+		{"first", func() error { return a.Login("", "joe", 2) }, nil, a, "joe"},
+		{"second", func() error { return b.Login("", "joe", 2) }, nil, b, "joe"},
+		{"third is over", func() error { return c.Login("", "joe", 2) }, ErrUserFull, c, ""},
+		{"again as oneself", func() error { return a.Login("", "joe", 2) }, nil, a, "joe"},
+		{"change to another", func() error { return a.Login("", "ann", 1) }, nil, a, "ann"},
+		{"which freed a place", func() error { return c.Login("", "joe", 2) }, nil, c, "joe"},
+		{"change to a full one keeps the old", func() error { return c.Login("", "ann", 1) }, ErrUserFull, c, "joe"},
+		{"REIN frees", func() error { a.Logout(); return c.Login("", "ann", 1) }, nil, c, "ann"},
+		{"so does leaving", func() error { c.Close(); return a.Login("", "ann", 1) }, nil, a, "ann"},
+		{"no limit", func() error { return b.Login("", "ann", 0) }, nil, b, "ann"},
+		{"another of that name", func() error { return d.Login("other.db", "ann", 1) }, nil, d, "ann"},
+		{"after leaving nothing counts", func() error { return c.Login("", "bob", 1) }, nil, c, ""},
+		{"as the next one sees", func() error { return a.Login("", "bob", 1) }, nil, a, "bob"},
 	}
 	for _, step := range steps {
 		err := step.do()
@@ -115,7 +116,7 @@ func TestLogin(t *testing.T) {
 			t.Errorf("%s: account is %q, want %q", step.name, got, step.user)
 		}
 	}
-	if want := map[string]int{"ann": 1, "bob": 1}; !maps.Equal(r.users, want) {
+	if want := map[user]int{{"", "ann"}: 1, {"", "bob"}: 1, {"other.db", "ann"}: 1}; !maps.Equal(r.users, want) {
 		t.Errorf("counts are %v, want %v", r.users, want)
 	}
 }
@@ -273,7 +274,7 @@ func (m *model) step(t *testing.T, r *Registry, rnd *rand.Rand) {
 		} else {
 			e.user = user
 		}
-		if err := e.entry.Login(user, 4); !errors.Is(err, want) {
+		if err := e.entry.Login("", user, 4); !errors.Is(err, want) {
 			t.Errorf("Login(%s) = %v, want %v", user, err, want)
 		}
 	case op < 6:
@@ -415,7 +416,7 @@ func TestManyAtOnce(t *testing.T) {
 				accepted.Add(1)
 				all.enter(t, "all")
 				hosts.enter(t, from.Addr().String())
-				if e.Login(user, perUser) == nil {
+				if e.Login("", user, perUser) == nil {
 					users.enter(t, user)
 					runtime.Gosched()
 					users.leave(user)
@@ -454,7 +455,7 @@ func TestLastPlace(t *testing.T) {
 			entries[n] = mustOpen(t, r, host(n))
 			wg.Go(func() {
 				<-start
-				if entries[n].Login("joe", 1) == nil {
+				if entries[n].Login("", "joe", 1) == nil {
 					in.Add(1)
 				}
 			})
@@ -503,7 +504,7 @@ func TestMemory(t *testing.T) {
 	before := heap()
 	for k := range entries {
 		entries[k] = mustOpen(t, r, host(k))
-		if err := entries[k].Login("joe", 0); err != nil {
+		if err := entries[k].Login("", "joe", 0); err != nil {
 			t.Fatal(err)
 		}
 		entries[k].Begin(Transfer{State: Downloading})

@@ -14,7 +14,7 @@ import (
 func download(t testing.TB, offset, size int64) *Entry {
 	t.Helper()
 	e := mustOpen(t, New(Limits{}), host(1))
-	if err := e.Login("joe", 0); err != nil {
+	if err := e.Login("", "joe", 0); err != nil {
 		t.Fatal(err)
 	}
 	e.Begin(Transfer{State: Downloading, Path: "/pub/iso", Offset: offset, Size: size})
@@ -150,7 +150,7 @@ func TestLifeOfAnEntry(t *testing.T) {
 		e.SetCommand("PASS ****")
 		want.TLS, want.Client, want.Host, want.Command, want.Active = "TLS 1.3", "lftp/4.9", "ftp.example.org", "PASS ****", time.Now()
 		time.Sleep(time.Second)
-		if err := e.Login("joe", 1); err != nil {
+		if err := e.Login("", "joe", 1); err != nil {
 			t.Fatal(err)
 		}
 		e.SetCwd("/pub")
