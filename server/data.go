@@ -206,7 +206,7 @@ func (p *passive) open(ctx context.Context) (net.Conn, error) {
 			return c, nil
 		}
 		c.Close()
-		p.turnedAway(addrPort(c.RemoteAddr()).Addr())
+		p.turnedAway(p.came)
 	}
 	return nil, p.nobodyCame()
 }

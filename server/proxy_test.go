@@ -196,6 +196,9 @@ func TestBehindProxy(t *testing.T) {
 		} {
 			c.passiveFrom(tt.from, tt.header, tt.good, name)
 		}
+		if !strings.Contains(r.logs.String(), `"data connection from a stranger" session=1 addr=203.0.113.5 user=alice from=203.0.113.6 `) {
+			t.Errorf("the log does not tell who came through the proxy:\n%s", r.logs)
+		}
 	})
 }
 
