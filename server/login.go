@@ -109,7 +109,7 @@ func (p *patientUntil) Deadline() (time.Time, bool) { return p.limit, true }
 // each. The last one a connection may have is its last reply.
 func (s *session) failed(ctx context.Context, why error) (reply, error) {
 	s.failures++
-	s.log.Warn("login failed", "user", s.name, "err", why)
+	s.log.Warn("login failed", append(s.whom(s.name), "err", why)...)
 	s.penance(ctx, s.srv.Auth.Delay(s.peer.Addr()))
 	s.name = ""
 	if s.failures >= s.cfg.MaxLoginFailures {

@@ -318,7 +318,7 @@ func (t *secured) status() phrase {
 
 // greetUser notes who has logged in, and how.
 func (s *session) greetUser(attrs ...any) {
-	attrs = append([]any{"user", s.account.Name}, attrs...)
+	attrs = append(s.whom(s.account.Name), attrs...)
 	if s.tls != nil {
 		s.srv.tickets.own(s.tls.token, s.account.Name, s.hostName())
 		attrs = append(attrs, s.tls.describe()...)

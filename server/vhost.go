@@ -286,6 +286,15 @@ func (s *session) hostName() string {
 	return s.host.Name
 }
 
+// whom is a user for the log, with the virtual host where there may be another of
+// that name.
+func (s *session) whom(user string) []any {
+	if s.host == nil {
+		return []any{"user", user}
+	}
+	return []any{"user", user, "host", s.host.Name}
+}
+
 // sni is the name that the client asked for as TLS began; "" if it did not.
 func (s *session) sni() string {
 	if s.tls == nil {

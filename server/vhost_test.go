@@ -157,6 +157,12 @@ func TestUsersOfHostsApart(t *testing.T) {
 		at("b.example.org", "other", 230)
 		at("a.example.org", "secret", 421)
 		at("b.example.org", "other", 421)
+		at("b.example.org", "secret", 530)
+		for _, line := range []string{`"logged in" session=2 addr=198.51.100.7 user=alice host=b.example.org`, `"login failed" session=5 addr=198.51.100.7 user=alice host=b.example.org`} {
+			if !strings.Contains(r.logs.String(), line) {
+				t.Errorf("the log has no %s:\n%s", line, r.logs)
+			}
+		}
 	})
 }
 
