@@ -195,8 +195,11 @@ func (c *Chain) Configure(o Options) error {
 		return fmt.Errorf("password hashing: one hash takes %d bytes, more than the %d for all", need, o.Memory)
 	}
 	s := &settings{Options: o, hashing: newHashing(o, c.remembered, &c.hashes)}
-	if old := c.settings.Load(); old != nil && old.Memory == o.Memory {
-		s.hashing.slots = old.hashing.slots // what is in use now counts on
+	if old := c.settings.Load(); old != nil { // what is in use now counts on
+		s.hashing.turns = old.hashing.turns
+		if old.Memory == o.Memory {
+			s.hashing.slots = old.hashing.slots
+		}
 	}
 	var err error
 	s.hosts = make(map[string][]Backend)
@@ -285,7 +288,7 @@ func (c *Chain) ask(ctx context.Context, s *settings, a Attempt) (Account, error
 	if a.Certified { // who has the certificate may know whether there is such a user
 		return Account{}, ErrUnknown
 	}
-	if err := s.hashing.waste(ctx, a.Name, a.Password); err != nil {
+	if err := s.hashing.waste(ctx, a); err != nil {
 		return Account{}, err
 	}
 	return Account{}, ErrUnknown

@@ -8,7 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"runtime"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +25,7 @@ type hashing struct {
 	cost       userdb.Cost
 	memory     int64
 	slots      *semaphore.Weighted // in bytes, of memory in all
-	turns      *semaphore.Weighted // one for every other processor
+	turns      *turns
 	remember   time.Duration
 	remembered *remembered
 	dummy      string // a hash of that cost, which no password has
@@ -37,7 +37,7 @@ func newHashing(o Options, r *remembered, count *atomic.Int64) *hashing {
 		cost:       o.Cost,
 		memory:     o.Memory,
 		slots:      semaphore.NewWeighted(o.Memory),
-		turns:      semaphore.NewWeighted(int64((runtime.GOMAXPROCS(0) + 1) / 2)),
+		turns:      newTurns(),
 		remember:   o.Remember,
 		remembered: r,
 		dummy:      userdb.Dummy(o.Cost),
@@ -45,11 +45,11 @@ func newHashing(o Options, r *remembered, count *atomic.Int64) *hashing {
 	}
 }
 
-// check reports whether password is the one that a user's stored hash was made
-// of. An error besides ErrBusy tells why the hash is no good, and comes after
+// check reports whether an attempt has the password that a user's stored hash was
+// made of. An error besides ErrBusy tells why the hash is no good, and comes after
 // as much time as any other answer.
-func (h *hashing) check(ctx context.Context, name, stored, password string) (bool, error) {
-	key := h.remembered.digest(name, stored, password)
+func (h *hashing) check(ctx context.Context, a Attempt, stored string) (bool, error) {
+	key := h.remembered.digest(a.Name, stored, a.Password)
 	if h.remember > 0 && h.remembered.has(key) {
 		return true, nil
 	}
@@ -59,7 +59,7 @@ func (h *hashing) check(ctx context.Context, name, stored, password string) (boo
 		defer cancel()
 	}
 	return h.remembered.once(ctx, key, func() (bool, error) {
-		ok, err := h.verify(ctx, stored, password)
+		ok, err := h.verify(ctx, a, stored)
 		switch {
 		case ok:
 			h.remembered.add(key, h.remember)
@@ -67,7 +67,7 @@ func (h *hashing) check(ctx context.Context, name, stored, password string) (boo
 		case err != nil || userdb.Weaker(stored, h.cost):
 			// It took less time than a hash of today, or none: let a guess
 			// at this user cost as much as at any.
-			if _, wasteErr := h.verify(ctx, h.dummy, password); wasteErr != nil {
+			if _, wasteErr := h.verify(ctx, a, h.dummy); wasteErr != nil {
 				return false, wasteErr
 			}
 		}
@@ -81,12 +81,12 @@ type withoutDeadline struct{ context.Context }
 func (withoutDeadline) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // waste takes as long as check does for a wrong password.
-func (h *hashing) waste(ctx context.Context, name, password string) error {
-	_, err := h.check(ctx, name, h.dummy, password)
+func (h *hashing) waste(ctx context.Context, a Attempt) error {
+	_, err := h.check(ctx, a, h.dummy)
 	return err
 }
 
-func (h *hashing) verify(ctx context.Context, stored, password string) (bool, error) {
+func (h *hashing) verify(ctx context.Context, a Attempt, stored string) (bool, error) {
 	need, err := userdb.Memory(stored)
 	if err != nil {
 		return false, err
@@ -95,9 +95,9 @@ func (h *hashing) verify(ctx context.Context, stored, password string) (bool, er
 		return false, fmt.Errorf("%w: %d MiB", userdb.ErrTooCostly, need>>20)
 	}
 	ok := false
-	runErr := h.run(ctx, need, func() (good bool) {
+	runErr := h.run(ctx, a.From, need, func() (good bool) {
 		h.count.Add(1)
-		ok, err = userdb.Verify(stored, password, h.memory)
+		ok, err = userdb.Verify(stored, a.Password, h.memory)
 		return ok
 	})
 	return ok, cmp.Or(runErr, err)
@@ -106,7 +106,7 @@ func (h *hashing) verify(ctx context.Context, stored, password string) (bool, er
 // renew hashes a password at today's cost.
 func (h *hashing) renew(ctx context.Context, password string) (string, error) {
 	hash, err := "", error(nil)
-	runErr := h.run(ctx, h.cost.Memory(), func() (good bool) {
+	runErr := h.run(ctx, netip.Addr{}, h.cost.Memory(), func() (good bool) {
 		hash, err = userdb.Hash(password, h.cost)
 		return true
 	})
@@ -118,11 +118,11 @@ func (h *hashing) renew(ctx context.Context, password string) (string, error) {
 // share, which whoever moves data feels at any priority. What was no good is
 // followed by a rest of the same length, which its client does not wait for: so a
 // flood of wrong passwords has half of that time at most.
-func (h *hashing) run(ctx context.Context, need int64, hash func() (good bool)) error {
-	if err := acquire(ctx, h.turns, 1); err != nil {
+func (h *hashing) run(ctx context.Context, from netip.Addr, need int64, hash func() (good bool)) error {
+	over, err := h.turns.take(ctx, from)
+	if err != nil {
 		return err
 	}
-	over := func() { h.turns.Release(1) }
 	defer func() { over() }()
 	if err := acquire(ctx, h.slots, need); err != nil {
 		return err

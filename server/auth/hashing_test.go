@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -284,10 +285,10 @@ func TestRestAfterWrongPassword(t *testing.T) {
 	for good, rest := range map[bool]time.Duration{true: 0, false: time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHashing(Options{Memory: 1, Cost: testCost()}, newRemembered(), new(atomic.Int64))
-			h.turns = semaphore.NewWeighted(1)
+			h.turns.all = semaphore.NewWeighted(1)
 			start := time.Now()
 			check := func(good bool) time.Duration {
-				if err := h.run(t.Context(), 1, func() bool { time.Sleep(time.Second); return good }); err != nil {
+				if err := h.run(t.Context(), netip.Addr{}, 1, func() bool { time.Sleep(time.Second); return good }); err != nil {
 					t.Error(err)
 				}
 				return time.Since(start)
@@ -299,9 +300,55 @@ func TestRestAfterWrongPassword(t *testing.T) {
 				t.Errorf("good %v: the next was over after %v", good, took)
 			}
 			time.Sleep(time.Minute)
-			if !h.turns.TryAcquire(1) {
+			if !h.turns.idle() {
 				t.Error("a turn is lost")
 			}
 		})
 	}
+}
+
+// idle tells whether nobody has a turn or waits for one.
+func (t *turns) idle() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.sources) == 0 && t.all.TryAcquire(1)
+}
+
+// TestFloodFromOneAddress: who comes from elsewhere waits for one of a flood, and
+// not for all of it; a client that gives up leaves no place taken.
+func TestFloodFromOneAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHashing(Options{Memory: 100, Cost: testCost()}, newRemembered(), new(atomic.Int64))
+		h.turns.all, h.turns.each = semaphore.NewWeighted(1), 1
+		flood, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				_ = h.run(t.Context(), flood, 1, func() bool { time.Sleep(time.Second); return false })
+			})
+		}
+		synctest.Wait()
+		impatient, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		for range 50 {
+			wg.Go(func() {
+				if err := h.run(impatient, flood, 1, func() bool { return true }); !errors.Is(err, ErrBusy) {
+					t.Errorf("one at the end of a long line: %v", err)
+				}
+			})
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := h.run(t.Context(), other, 1, func() bool { return true }); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 2*time.Second { // one hash and its rest
+			t.Errorf("a login from elsewhere waited %v", took)
+		}
+		wg.Wait()
+		time.Sleep(time.Minute)
+		if !h.turns.idle() {
+			t.Error("a turn is lost")
+		}
+	})
 }

@@ -64,7 +64,7 @@ func (b *users) proven(ctx context.Context, a Attempt, u userdb.User) (bool, err
 	if a.Certified {
 		return !strings.HasPrefix(u.Password, "!"), nil
 	}
-	return b.hashing.check(ctx, a.Name, u.Password, a.Password)
+	return b.hashing.check(ctx, a, u.Password)
 }
 
 // granted notes a login, and has a hash that is not of today's cost made anew,
