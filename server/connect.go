@@ -55,6 +55,7 @@ func (s *session) listen(told netip.Addr) (uint16, error) {
 	if !s.srv.passive.take(s.peer.Addr(), s.cfg.PassiveLimits) {
 		return 0, s.noPort(&noData{cause: causeCrowded})
 	}
+	s.moves = true
 	give := func() { s.srv.passive.give(s.peer.Addr()) }
 	congestion := ""
 	anybody := s.fxp() // the other server comes from where it likes

@@ -12,11 +12,12 @@ const soon = 200 * time.Microsecond
 // need. Beside others their work comes first: a thread that waits would hold up
 // theirs.
 //
-// It is not a part of await, whose stack every idle session keeps.
+// It is for sessions that move files: it takes more stack, which stays, than one
+// that logs in and idles would ever need.
 //
 //go:noinline
 func (s *session) linger() {
-	if s.alone() && s.in.empty() && s.tls == nil {
+	if s.alone() && s.moves && s.in.empty() && s.tls == nil {
 		awaitInput(s.conn, soon)
 	}
 }

@@ -82,6 +82,7 @@ type session struct {
 
 	// Data connection and transfer
 	data   opener
+	moves  bool // has asked for a data connection
 	placed bool // whether the client is near is known
 	near   bool
 	xfer   *transfer
