@@ -25,6 +25,7 @@ func BenchmarkSessions(b *testing.B) {
 		open := []*ftpConn{dialFTP(b, d, "alice")} // what the first login makes is not the sessions'
 		rss, pss := memory("Rss"), memory("Pss")
 		open = append(open, manyLogins(b, d, few)...)
+		time.Sleep(5 * time.Second) // until they are idle, and not just logged in
 		each := (memory("Pss") - pss) / few
 		b.ReportMetric(float64(each), "PSS-B/session")
 		b.ReportMetric(float64((memory("Rss")-rss)/few), "RSS-B/session")

@@ -419,6 +419,7 @@ func idleSessions(a *arena, p *contestant) row {
 	all := []*loader{a.login(p, false)} // what the first login makes is not the sessions'
 	before := p.pss()
 	all = append(all, a.sessions(p, n, false)...)
+	time.Sleep(5 * time.Second) // until they are idle, and not just logged in
 	each := float64(p.pss()-before) / float64(n)
 	for _, c := range all {
 		c.Close()

@@ -161,6 +161,10 @@ func (d *daemon) serve(ctx context.Context, hangup <-chan os.Signal) error {
 		return nil
 	})
 	group.Go(func() error {
+		d.returnMemory(running)
+		return nil
+	})
+	group.Go(func() error {
 		for {
 			select {
 			case <-hangup:

@@ -189,6 +189,13 @@ func (r *Registry) Totals() Totals {
 	return t
 }
 
+// Turnover returns how many sessions have begun and how many have ended, together.
+func (r *Registry) Turnover() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return 2*r.past.Accepted - int64(len(r.live))
+}
+
 // Kick asks a session to leave for the given reason, and returns whether there
 // is such a one. It does not wait for it to be gone.
 func (r *Registry) Kick(id ID, reason error) bool {

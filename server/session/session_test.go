@@ -438,6 +438,9 @@ func TestManyAtOnce(t *testing.T) {
 		t.Errorf("left behind: %d sessions, hosts %v, users %v", r.Len(), r.hosts, r.users)
 	}
 	got := r.Totals()
+	if n := r.Turnover(); n != 2*got.Accepted {
+		t.Errorf("%d sessions began, and began or ended %d times", got.Accepted, n)
+	}
 	if got.Accepted != accepted.Load() || got.Refused != refused.Load() || got.Now != 0 || got.Peak > most {
 		t.Errorf("Totals = %+v, want %d accepted, %d refused, peak up to %d", got, accepted.Load(), refused.Load(), most)
 	}
