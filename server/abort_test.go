@@ -205,11 +205,7 @@ func TestMissedABOR(t *testing.T) {
 		r.put("f", strings.Repeat("x", stepMax))
 		near, far := net.Pipe()
 		l := &lossy{Conn: far, woken: make(chan struct{}, 1)}
-		c := r.on(near)
-		go func() {
-			defer close(c.done)
-			r.srv.handle(&addressed{Conn: l, local: serverAddr, remote: clientAddr}, false)
-		}()
+		c := r.pipe(near, &addressed{Conn: l, local: serverAddr, remote: clientAddr})
 		c.want(220)
 		c.login("alice")
 		c.cmd(200, "TYPE I")
@@ -225,4 +221,53 @@ func TestMissedABOR(t *testing.T) {
 		near.Close()
 		<-c.done
 	})
+}
+
+// A tardy connection has read what the client says, and whoever asked for that
+// does not get on, as where processors are scarce.
+type tardy struct {
+	net.Conn
+	late atomic.Bool
+}
+
+func (c *tardy) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.late.Load() {
+		time.Sleep(attention)
+	}
+	return n, err
+}
+
+// What the client said before its data ended counts, also where it is read and
+// nobody has looked at it when that end comes.
+func TestSaidBeforeTheEnd(t *testing.T) {
+	for verb, aborted := range map[string]bool{"ABOR": true, "QUIT": false} {
+		bubble(t, func(t *testing.T) {
+			r := newRig(t)
+			r.put("f", "the old content")
+			near, far := net.Pipe()
+			slow := &tardy{Conn: far}
+			c := r.pipe(near, &addressed{Conn: slow, local: serverAddr, remote: clientAddr})
+			c.want(220)
+			c.login("alice")
+			data := c.passive()
+			c.cmd(150, "STOR f")
+			io.WriteString(data, "new")
+			time.Sleep(2 * attention) // now the session listens
+			slow.late.Store(true)
+			c.say("%s", verb)
+			data.Close()
+			want := "new"
+			if aborted {
+				want = "the old content"
+				c.want(426)
+			}
+			c.want(226)
+			if got := r.get("f"); got != want {
+				t.Errorf("%s: the file holds %q", verb, got)
+			}
+			c.conn.Close()
+			<-c.done
+		})
+	}
 }

@@ -11,9 +11,9 @@ import (
 const moment = 5 * time.Millisecond
 
 // catchUp hears what the client has said by now, for a transfer that wants to
-// know before it ends: behind TLS nobody else can tell. It waits for nothing more,
-// and does not let a client that never stops keep it for ever.
-// The reader, if there is one, has been called back and is started again.
+// know before it ends: nobody else can tell what the reader has taken already, or
+// what is behind TLS. It waits for nothing more, and does not let a client that
+// never stops keep it for ever. The reader, if there is one, has been called back and is started again.
 func (s *session) catchUp(ctx context.Context, lines chan line) (end error) {
 	if lines != nil {
 		s.wake()
@@ -54,8 +54,7 @@ func (s *session) heed(ctx context.Context, l line) error {
 	return err
 }
 
-// hear has the session do that, if the control connection is protected, and
-// returns when it is done.
+// hear has the session do that, and returns when it is done.
 func (f *flow) hear() {
 	if f.ask == nil {
 		return

@@ -47,7 +47,7 @@ func (s *session) launch(ctx context.Context, t *transfer) context.Context {
 	work, cancel := context.WithCancelCause(limited)
 	t.cancel = func(why error) { cancel(why); stop() }
 	t.opened, t.done = make(chan struct{}), make(chan result, 1)
-	if s.encrypted() {
+	if t.kind == registry.Uploading {
 		t.ask = make(chan chan struct{})
 	}
 	s.xfer = t

@@ -177,10 +177,16 @@ func (r *rig) dial(from netip.AddrPort) *client {
 		from = clientAddr
 	}
 	near, far := net.Pipe()
+	return r.pipe(near, &addressed{Conn: far, local: serverAddr, remote: from})
+}
+
+// pipe has the server handle one end of a connection, and returns a client at the
+// other.
+func (r *rig) pipe(near, far net.Conn) *client {
 	c := r.on(near)
 	r.srv.live.Go(func() {
 		defer close(c.done)
-		r.srv.handle(&addressed{Conn: far, local: serverAddr, remote: from}, r.implicit)
+		r.srv.handle(far, r.implicit)
 	})
 	r.t.Cleanup(func() { near.Close() })
 	return c

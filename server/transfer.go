@@ -64,7 +64,7 @@ type result struct {
 type flow struct {
 	ctx      context.Context
 	conn     net.Conn
-	ask      chan chan struct{} // asks the session to hear its client; nil if anybody can
+	ask      chan chan struct{} // has the session hear its client; nil where that moves the file itself
 	here     *arrival           // instead of conn, where a small file is moved at once
 	buf      []byte             // for that
 	tls      *protected         // conn, if that is protected
@@ -285,7 +285,7 @@ func (f *flow) atEnd(control net.Conn, strict bool) error {
 		wait = f.doubt()
 	}
 	said, gone := peek(control, wait)
-	if f.ask != nil { // what was said is behind TLS
+	if f.ask != nil { // it may have been read, and not yet be heeded; or be behind TLS
 		said = nil
 		f.hear()
 	}
