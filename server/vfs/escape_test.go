@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -174,6 +175,8 @@ func TestNoRaceLeavesT072T312(t *testing.T) {
 				os.Rename(w.home+"/aside", w.home+"/d")
 			}
 		}()
+		halt := sync.OnceValue(func() int { close(stop); return <-done })
+		defer halt()
 		succeeded := 0
 		for i := range rounds {
 			w.fs.opts.NoTruncate = i%2 == 0
@@ -199,8 +202,7 @@ func TestNoRaceLeavesT072T312(t *testing.T) {
 				}
 			}
 		}
-		close(stop)
-		if swaps := <-done; swaps == 0 || succeeded == 0 {
+		if swaps := halt(); swaps == 0 || succeeded == 0 {
 			t.Errorf("%d swaps, %d operations inside: nothing was tried", swaps, succeeded)
 		}
 	})
