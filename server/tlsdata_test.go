@@ -286,6 +286,7 @@ func TestThousandProtectedTransfersT291(t *testing.T) {
 	r := newRig(t, withTLS)
 	r.put("f", "hello")
 	c := r.shielded("alice")
+	c.conn.SetDeadline(time.Now().Add(2 * time.Minute)) // it is much
 	transfer := func() {
 		data := c.epsv()
 		c.cmd(150, "RETR f")

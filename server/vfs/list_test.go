@@ -334,7 +334,9 @@ func TestListMany(t *testing.T) {
 		if seen != tc.n || count.stats.Load() > tc.stats || l.Err() != nil {
 			t.Errorf("%s: %d entries and %d stats, want %d and %d; %v", tc.name, seen, count.stats.Load(), tc.n, tc.stats, l.Err())
 		}
-		if allocs > 0.05+200/float64(seen) || heap > tc.heap {
+		// Not one for each entry; but what is pooled may be gone at any time, and then
+		// each run makes its own.
+		if allocs > 0.15+200/float64(seen) || heap > tc.heap {
 			t.Errorf("%s: %.3f allocations an entry, %d bytes alive", tc.name, allocs, heap)
 		}
 	}
