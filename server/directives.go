@@ -357,7 +357,7 @@ var Directives = config.Table[Config]{
 		Help: "Oldest version of TLS: 1.2 or 1.3.",
 		Bind: func(c *Config) config.Value { return config.Choice(&c.TLSMinVersion, "1.2", "1.3") }},
 	{Name: "TLSDataBinding", Group: groupTLS,
-		Help: "What a protected data connection must prove by resuming TLS: off, prefer, user or strict. With prefer, one that resumes nothing is taken from the client's own address only, unless the user may do FXP, and counted by client in status. With user it must resume any session of this user from this address, with strict this very one: clients that cannot, of which status tells, are refused, and so is protected FXP.",
+		Help: "What a protected data connection must prove by resuming TLS: off, prefer, user or strict. With prefer, one that resumes nothing is taken from the client's own address only, unless the user may do FXP, and counted by client in status. With user it must resume any session of this user from this address, with strict this very one: clients that cannot, of which status tells, are refused, and so is protected FXP. A client that knows session IDs only and no tickets, as curl with TLS 1.2 and tickets switched off, cannot resume and so needs off or prefer.",
 		Bind: func(c *Config) config.Value { return binding(&c.TLSDataBinding) }},
 	{Name: "StrictTLSEOF", Group: groupTLS,
 		Help: "Take a protected upload that ends without TLS's own end for cut short, and refuse it. Anybody on the way can end a connection; with no, such a file is kept, and the log says so.",
