@@ -28,7 +28,7 @@ func actAs(as *Identity) (actor, Identity, error) {
 	}
 	who := Identity{UID: as.UID, GID: as.GID, Groups: slices.Clone(as.Groups)}
 	a := &threadActor{user: who, own: own, groups: !sameGroups(who, own)}
-	return a, who, a.do(unprivileged)
+	return a, who, nil
 }
 
 // A threadActor lends the calling thread the identity of a user for one job.
@@ -102,9 +102,8 @@ func (a *threadActor) become(id *Identity) error {
 const overriding = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH |
 	1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID | 1<<unix.CAP_MKNOD
 
-// unprivileged refuses an identity that has kept such capabilities; it runs
-// as the user.
-func unprivileged() error {
+// fit refuses an identity that has kept such capabilities.
+func (a *threadActor) fit() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {

@@ -310,7 +310,7 @@ func TestLostThreadDies(t *testing.T) {
 }
 
 func TestCapabilitiesAreNoticed(t *testing.T) {
-	err := unprivileged()
+	err := new(threadActor).fit()
 	if os.Getuid() == 0 && !errors.Is(err, ErrIdentity) {
 		t.Errorf("root has no capabilities over files: %v", err)
 	}

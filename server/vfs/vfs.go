@@ -122,7 +122,7 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 		f.root, err = openRoot(f.host)
 	}
 	if err == nil {
-		err = f.do(func() error { return f.begin() })
+		err = f.do(f.begin)
 	}
 	if err != nil {
 		f.Close()
@@ -134,8 +134,14 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 	return f, nil
 }
 
-// begin enters the directory where the user starts; it runs as the user.
+// begin enters the directory where the user starts; it runs as the user, for the
+// first time.
 func (f *FS) begin() error {
+	if f.actor != nil {
+		if err := f.actor.fit(); err != nil {
+			return err
+		}
+	}
 	start, ok := f.opts.Charset.Encode(f.start)
 	if !ok {
 		return fs.ErrNotExist
