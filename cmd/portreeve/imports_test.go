@@ -19,7 +19,7 @@ import (
 //	3  cmd/portreeve
 //	2  server
 //	1  server/auth  server/vfs  server/control
-//	0  userdb  config  server/session  server/lang  server/cert  server/charset
+//	0  puredb  userdb  config  server/session  server/lang  server/cert  server/charset
 //	   server/thread
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 	"server/charset": nil,
 	"server/thread":  nil,
 	"userdb":         {"config"},
-	"server/auth":    {"userdb", "server/thread"},
+	"puredb":         {"userdb"},
+	"server/auth":    {"puredb", "userdb", "server/thread"},
 	"server/vfs":     {"userdb", "server/charset"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/session", "server/thread", "server/vfs"},

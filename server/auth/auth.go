@@ -65,8 +65,8 @@ type Attempt struct {
 type Account struct {
 	Name     string
 	UID, GID int
-	Groups   []int // supplementary; only looked up where the daemon can take them on
-	Home     string
+	Groups   []int  // supplementary; only looked up where the daemon can take them on
+	Home     string // "/./" in it parts what is its own from where in there it begins
 	Caged    bool
 	userdb.Limits
 
@@ -91,6 +91,7 @@ type Method struct{ Kind, Arg string }
 // kinds are the back-ends that a Method may name.
 var kinds = map[string]func(shared, string) (Backend, error){
 	"anonymous": newAnonymous,
+	"puredb":    newUsers, // one kind under both names, told apart by what is in the file
 	"userdb":    newUsers,
 }
 

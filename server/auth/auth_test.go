@@ -260,7 +260,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if !slices.Equal(Kinds(), []string{"anonymous", "userdb"}) {
+	if !slices.Equal(Kinds(), []string{"anonymous", "puredb", "userdb"}) {
 		t.Errorf("Kinds = %v", Kinds())
 	}
 	o := DefaultOptions()
@@ -407,13 +407,19 @@ func TestBackends(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		testBackend(t, &memory{users: map[string]string{"alice": secret}, home: "/"}, good)
 	})
-	for kind, arg := range map[string]string{"userdb": testDB(t).Path()} {
+	tested := map[string]string{
+		"userdb": testDB(t).Path(),
+		"puredb": pureFile(t, "alice:"+hashOf(t, secret)+":1000:1001::/srv/alice/./"),
+	}
+	for kind, arg := range tested {
 		t.Run(kind, func(t *testing.T) {
 			c := testChain(t, Options{Methods: []Method{{kind, arg}}, Cost: testCost()})
 			testBackend(t, c.settings.Load().hosts[""][0], good)
 		})
 	}
-	if len(kinds) != 2 { // anonymous knows no passwords, and has tests of its own
-		t.Error("a kind is not tested")
+	for _, kind := range Kinds() {
+		if _, ok := tested[kind]; !ok && kind != "anonymous" { // who knows no passwords, and has tests of its own
+			t.Errorf("%s is not tested", kind)
+		}
 	}
 }

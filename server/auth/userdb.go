@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
+	"portreeve/puredb"
 	"portreeve/userdb"
 )
 
-// users is the back-end of our own virtual users.
+// users is the back-end of virtual users: ours, or those of a file that pure-pw
+// made, which is only read. Which of the two a file is, it says itself at each
+// login, so that it may be replaced by the other kind under a daemon that runs.
 type users struct {
 	db      userdb.DB
 	known   *userdb.Cache // of db
@@ -26,19 +30,44 @@ func newUsers(with shared, path string) (Backend, error) {
 	return &users{db, userdb.NewCache(db), with.hashing, with.notes}, nil
 }
 
+// found is a user and where it was.
+type found struct {
+	userdb.User
+	start string // folder within the home
+	ours  bool   // in a database that can be written
+}
+
+func (b *users) find(name string) (found, error) {
+	pure, err := puredb.Open(b.db.Path())
+	switch {
+	case errors.Is(err, puredb.ErrFormat), errors.Is(err, fs.ErrNotExist):
+		u, err := b.known.Get(name)
+		return found{User: u, ours: true}, err
+	case err != nil:
+		return found{}, err
+	}
+	defer pure.Close()
+	fields, err := pure.Get(name)
+	if err != nil {
+		return found{}, err
+	}
+	u, start, err := puredb.ParseUser(name, fields)
+	return found{User: u, start: start}, err
+}
+
 // Login finds the user and checks the password first; whatever else refuses
 // comes after, when the client has shown that it knows the password.
 func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
-	u, err := b.known.Get(a.Name)
+	u, err := b.find(a.Name)
 	switch {
 	case errors.Is(err, userdb.ErrNoUser), errors.Is(err, userdb.ErrNoDatabase):
 		return Account{}, ErrUnknown
 	case errors.Is(err, userdb.ErrMalformed):
 		// u has no password: the time is spent, and nobody let in.
 	case err != nil:
-		return Account{}, fmt.Errorf("looking up a user: %w", err)
+		return Account{}, fmt.Errorf("looking up a user in %s: %w", b.db.Path(), err)
 	}
-	ok, hashErr := b.proven(ctx, a, u)
+	ok, hashErr := b.proven(ctx, a, u.User)
 	switch {
 	case errors.Is(hashErr, ErrBusy):
 		return Account{}, hashErr
@@ -54,8 +83,14 @@ func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
 		return Account{}, denied(ErrExpired)
 	}
 	// A copy of the path, or the whole record would stay for as long as the session.
-	return Account{Name: u.Name, UID: u.UID, GID: u.GID, Home: strings.Clone(u.Home), Caged: u.Caged, Limits: u.Limits,
-		granted: func() { b.granted(a, u) }}, nil
+	account := Account{Name: u.Name, UID: u.UID, GID: u.GID, Home: strings.Clone(u.Home), Caged: u.Caged, Limits: u.Limits}
+	if u.start != "" {
+		account.Home += "/./" + u.start[1:]
+	}
+	if u.ours {
+		account.granted = func() { b.granted(a, u.User) }
+	}
+	return account, nil
 }
 
 // proven tells whether the client is who it says: by its certificate, or by its
