@@ -49,8 +49,9 @@ const (
 // removed nor renamed.
 func (f *FS) Rights(entry, dir *Info) Rights {
 	var r Rights
+	perms := f.Perms()
 	grant := func(need userdb.Perms, rights Rights) {
-		if f.perms&need == need {
+		if perms.Has(need) {
 			r |= rights
 		}
 	}

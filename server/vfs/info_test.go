@@ -105,7 +105,8 @@ func TestRightsInStickyDirectories(t *testing.T) {
 		{1001, 1002, 1003, false},
 		{0, 1002, 1003, true},
 	} {
-		f := &FS{who: Identity{UID: tc.who, GID: tc.who}, perms: userdb.AllPerms}
+		f := &FS{who: Identity{UID: tc.who, GID: tc.who}}
+		f.SetPerms(userdb.AllPerms)
 		got := f.Rights(&Info{UID: tc.entry}, &Info{Mode: sticky, UID: tc.dir})
 		if tc.want != (got&(MayDelete|MayRename) == MayDelete|MayRename) || !tc.want && got&(MayDelete|MayRename) != 0 {
 			t.Errorf("%+v: got %b", tc, got)
@@ -128,7 +129,8 @@ func TestRightsFollowPerms(t *testing.T) {
 		{userdb.PermMkdir, 0, MayEnter | MayMkdir, MayEnter | MayMkdir},
 		{userdb.PermChmod, 0, MayEnter, MayEnter},
 	} {
-		f := &FS{who: Identity{UID: 1001, GID: 1001}, perms: tc.perms}
+		f := &FS{who: Identity{UID: 1001, GID: 1001}}
+		f.SetPerms(tc.perms)
 		if got := f.Rights(&file, &dir); got != tc.file {
 			t.Errorf("%v: a file: %b, want %b", tc.perms, got, tc.file)
 		}

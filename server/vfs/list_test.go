@@ -440,7 +440,8 @@ func TestListSortsUpToABound(t *testing.T) {
 		{maxAskedText/248 + 1001, long, reverse, false},
 		{maxAsked, short, ListOptions{Sort: BySize}, true},
 	} {
-		f := &FS{root: &madeUpRoot{lister: madeUpLister{n: tc.n, name: tc.name}}, refs: 1, perms: userdb.AllPerms}
+		f := &FS{root: &madeUpRoot{lister: madeUpLister{n: tc.n, name: tc.name}}, refs: 1}
+		f.SetPerms(userdb.AllPerms)
 		l, err := f.List("/", tc.opt)
 		if err != nil {
 			t.Fatal(err)

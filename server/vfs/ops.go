@@ -126,7 +126,7 @@ func (f *FS) open(clean string) (file *os.File, in Info, err error) {
 // given that name to a file of which they wanted to know what it says.
 func (f *FS) ReadText(path string, most int64) ([]byte, error) {
 	clean, err := f.lookup("read", path)
-	if err == nil && f.perms&(userdb.PermWrite|userdb.PermRename) != 0 {
+	if err == nil && f.Perms()&(userdb.PermWrite|userdb.PermRename) != 0 {
 		err = f.need(userdb.PermRead, "read", path)
 	}
 	if err != nil {
@@ -214,7 +214,7 @@ func (f *FS) Rename(old, path string) error {
 	if err != nil {
 		return err
 	}
-	replace := !f.opts.AutoRename && f.perms&(userdb.PermWrite|userdb.PermDelete) != 0
+	replace := !f.opts.AutoRename && f.Perms()&(userdb.PermWrite|userdb.PermDelete) != 0
 	return fail("rename to", path, f.do(func() error {
 		return f.at(from, func(src dir, base string) error {
 			return f.at(to, func(dst dir, name string) error {

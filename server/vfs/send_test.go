@@ -65,7 +65,8 @@ func TestSendIsEntries(t *testing.T) {
 // TestSendEnds when it cannot go on, and leaves nobody behind.
 func TestSendEnds(t *testing.T) {
 	made := func(n int, opt ListOptions) *Listing {
-		f := &FS{root: &madeUpRoot{lister: madeUpLister{n: n, name: func(i int) string { return fmt.Sprint(i) }}}, refs: 1, perms: userdb.AllPerms}
+		f := &FS{root: &madeUpRoot{lister: madeUpLister{n: n, name: func(i int) string { return fmt.Sprint(i) }}}, refs: 1}
+		f.SetPerms(userdb.AllPerms)
 		l, err := f.List("/", opt)
 		if err != nil {
 			t.Fatal(err)
@@ -131,8 +132,9 @@ func (l faultyLister) read(es *entries) (bool, error) {
 }
 
 func TestSendTellsOfFaults(t *testing.T) {
-	f := &FS{refs: 1, perms: userdb.AllPerms, root: &faultyRoot{madeUpRoot{
+	f := &FS{refs: 1, root: &faultyRoot{madeUpRoot{
 		lister: madeUpLister{n: 100_000, name: func(i int) string { return fmt.Sprint(i) }}}}}
+	f.SetPerms(userdb.AllPerms)
 	l, err := f.List("/", ListOptions{Sort: Unsorted})
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"portreeve/server/charset"
 	"portreeve/userdb"
@@ -74,11 +75,11 @@ type Options struct {
 // several goroutines at once.
 type FS struct {
 	root  root
-	actor actor    // how to become the user; nil if the process is him
-	who   Identity // whom operations run as, for Rights
-	perms userdb.Perms
-	start string // virtual
-	host  string // host path of the root, for showing absolute links
+	actor actor         // how to become the user; nil if the process is him
+	who   Identity      // whom operations run as, for Rights
+	perms atomic.Uint32 // userdb.Perms; at first those of opts
+	start string        // virtual
+	host  string        // host path of the root, for showing absolute links
 	opts  Options
 
 	mu     sync.Mutex  // guards the fields that follow
@@ -103,7 +104,8 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 	if !strings.HasPrefix(home, "/") {
 		return nil, fmt.Errorf("open home %q: not an absolute path: %w", home, ErrNoHome)
 	}
-	f := &FS{perms: o.Perms, opts: o, files: o.FileUmask, dirs: o.DirUmask, refs: 1}
+	f := &FS{opts: o, files: o.FileUmask, dirs: o.DirUmask, refs: 1}
+	f.SetPerms(o.Perms)
 	f.host, f.start = place(home, o.Caged)
 	var ok bool
 	if f.host, ok = o.Charset.Encode(f.host); !ok {
@@ -173,7 +175,11 @@ func (f *FS) Home() string { return f.start }
 func (f *FS) Caged() bool { return f.host != "/" }
 
 // Perms returns what the account may do.
-func (f *FS) Perms() userdb.Perms { return f.perms }
+func (f *FS) Perms() userdb.Perms { return userdb.Perms(f.perms.Load()) }
+
+// SetPerms replaces what the account may do, for operations that begin after it.
+// A file that is open stays so, as it does when the system takes a right away.
+func (f *FS) SetPerms(perms userdb.Perms) { f.perms.Store(uint32(perms)) }
 
 // Umask returns the bits taken away from 0777 for files and directories created.
 func (f *FS) Umask() (files, dirs fs.FileMode) {
@@ -240,7 +246,7 @@ func (f *FS) do(job func() error) error {
 
 // need refuses op on path unless the account has all of perms.
 func (f *FS) need(perms userdb.Perms, op, path string) error {
-	if f.perms&perms != perms {
+	if !f.Perms().Has(perms) {
 		return fail(op, path, ErrDenied)
 	}
 	return nil

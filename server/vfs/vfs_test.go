@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -479,5 +480,41 @@ func TestReadlink(t *testing.T) {
 		if got, err := w.fs.Readlink(w.home + "/linkk"); err != nil || got != "/etc/passwd" {
 			t.Errorf("without a cage a link is shown as %q, %v", got, err)
 		}
+	})
+}
+
+// What an account may do changes under its operations, for those that begin later;
+// an upload that is under way ends well.
+func TestSetPerms(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.file("/f", "hello")
+		up, err := w.fs.Write("/up", How{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := make(chan struct{})
+		var busy sync.WaitGroup
+		busy.Go(func() { // the race detector is what looks
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_, _ = w.fs.Stat("/f")
+					_ = w.fs.Mkdir("/made")
+				}
+			}
+		})
+		w.fs.SetPerms(userdb.PermList)
+		close(stop)
+		busy.Wait()
+		wantErr(t, "store", w.store("/g", "x", How{}), ErrDenied)
+		_, err = w.fetch("/f")
+		wantErr(t, "read", err, ErrDenied)
+		if err := up.Commit(); err != nil {
+			t.Errorf("the upload that was under way: %v", err)
+		}
+		w.fs.SetPerms(userdb.AllPerms)
+		wantErr(t, "store again", w.store("/g", "x", How{}), nil)
 	})
 }
