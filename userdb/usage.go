@@ -24,8 +24,10 @@ type Usage struct {
 
 // use is the record of a user in the bucket of usage.
 type use struct {
-	last Login
-	held Usage
+	last    Login
+	held    Usage
+	counted bool   // held is what the files were found to be, and not only what was added
+	writer  string // see Tally
 }
 
 func useLayout() layout[use] {
@@ -34,6 +36,8 @@ func useLayout() layout[use] {
 		addrOf("from", func(u *use) *netip.Addr { return &u.last.From }),
 		numberOf("files", func(u *use) *int64 { return &u.held.Files }),
 		numberOf("bytes", func(u *use) *int64 { return &u.held.Bytes }),
+		flagOf("counted", func(u *use) *bool { return &u.counted }),
+		textOf("writer", func(u *use) *string { return &u.writer }),
 	}
 }
 

@@ -57,6 +57,8 @@ const lockWait = 5 * time.Second
 const (
 	bucketUsers = "users"
 	bucketUsage = "usage"
+	// bucketGuests is the usage of those whom another back-end lets in.
+	bucketGuests = "guests"
 )
 
 // A DB names a database file. It holds nothing open.
@@ -239,9 +241,11 @@ func (db DB) Remove(name string) error {
 		if err := users.Delete([]byte(name)); err != nil {
 			return err
 		}
-		if usage := tx.Bucket([]byte(bucketUsage)); usage != nil {
-			if err := usage.Delete([]byte(name)); err != nil {
-				return err
+		for _, bucket := range []string{bucketUsage, bucketGuests} {
+			if usage := tx.Bucket([]byte(bucket)); usage != nil {
+				if err := usage.Delete([]byte(name)); err != nil {
+					return err
+				}
 			}
 		}
 		return touched(users)

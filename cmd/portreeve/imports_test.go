@@ -18,7 +18,7 @@ import (
 //
 //	3  cmd/portreeve
 //	2  server
-//	1  server/auth  server/vfs  server/control
+//	1  server/auth  server/vfs  server/control  server/ledger
 //	0  puredb  userdb  config  server/session  server/lang  server/cert  server/charset
 //	   server/thread
 //	   server/cert/acmetest
@@ -35,7 +35,8 @@ var mayImport = map[string][]string{
 	"userdb":         {"config"},
 	"puredb":         {"userdb"},
 	"server/auth":    {"puredb", "userdb", "server/thread"},
-	"server/vfs":     {"userdb", "server/charset"},
+	"server/ledger":  {"userdb"},
+	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/session", "server/thread", "server/vfs"},
 	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/cert", "server/control", "server/session", "server/vfs"},
@@ -53,6 +54,7 @@ var bans = []struct{ from, to, because string }{
 	{"server/session", "server", "the registry counts sessions and knows no protocol"},
 	{"server/vfs", "server/auth", "files are touched for an account, however it was let in"},
 	{"server/auth", "server", "who may log in is decided without the protocol"},
+	{"server/ledger", "server/vfs", "what files amount to is counted without touching them"},
 	{"userdb", "server", "users are kept whether a server runs or not"},
 	{"config", "server", "the table's engine does not know what it describes"},
 }

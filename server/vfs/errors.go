@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"portreeve/server/ledger"
 )
 
 // Errors of an FS are *fs.PathError with the virtual path, never a host path,
@@ -41,8 +43,11 @@ var (
 	// ErrOffset is a restart offset beyond the end of the file.
 	ErrOffset = errors.New("offset is beyond the end of the file")
 
-	// ErrQuota is an upload that the account has no room for.
-	ErrQuota = errors.New("quota exceeded")
+	// ErrQuota is a file, or a directory, that the account has no room for.
+	ErrQuota = ledger.ErrFull
+
+	// ErrCounting is a change to files that are just being counted.
+	ErrCounting = ledger.ErrCounting
 )
 
 // fail wraps err for the virtual path. Whatever text the layers below put

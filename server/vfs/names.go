@@ -151,6 +151,9 @@ func (f *FS) create(op, path string) (string, error) {
 	if clean == "/" {
 		return clean, fail(op, path, fs.ErrExist)
 	}
+	if f.misleads(clean) {
+		return clean, fail(op, path, ErrName)
+	}
 	return clean, nil
 }
 
@@ -159,6 +162,12 @@ func (f *FS) create(op, path string) (string, error) {
 func (f *FS) onDisk(clean string) (string, bool) {
 	path, ok := f.opts.Charset.Encode(clean)
 	return path, ok && allowed(path)
+}
+
+// misleads tells whether a path is one that Pure-FTPd lets nobody make who has a
+// quota, so that nothing there is taken for the server's own.
+func (f *FS) misleads(clean string) bool {
+	return f.account() != nil && (strings.Contains(clean, quotaFile) || strings.Contains(clean, "/.pureftpd-"))
 }
 
 // readable returns the text of a link as clients may read it; "?" is all there

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portreeve/server/ledger"
 	"portreeve/userdb"
 )
 
@@ -173,8 +174,17 @@ func (f *FS) remove(op, path string, run func(d dir, base, path string) error) e
 	if err != nil {
 		return err
 	}
-	return fail(op, path, f.do(func() error {
-		return f.at(clean, func(d dir, base string) error { return run(d, base, clean) })
+	return fail(op, path, f.rearrange(func(a *ledger.Account) error {
+		return f.at(clean, func(d dir, base string) error {
+			gone, err := weigh(a, d, base)
+			if err == nil {
+				err = run(d, base, clean)
+			}
+			if err == nil {
+				drop(a, gone)
+			}
+			return err
+		})
 	}))
 }
 
@@ -188,10 +198,10 @@ func (f *FS) Mkdir(path string) error {
 	if err != nil {
 		return err
 	}
-	return fail("make directory", path, f.do(func() error {
+	return fail("make directory", path, f.rearrange(func(a *ledger.Account) error {
 		return f.at(clean, func(d dir, base string) error {
 			_, mask := f.Umask()
-			return d.mkdir(base, 0o777&^mask)
+			return mkdir(a, d, base, 0o777&^mask)
 		})
 	}))
 }
@@ -215,10 +225,17 @@ func (f *FS) Rename(old, path string) error {
 		return err
 	}
 	replace := !f.opts.AutoRename && f.Perms()&(userdb.PermWrite|userdb.PermDelete) != 0
-	return fail("rename to", path, f.do(func() error {
+	return fail("rename to", path, f.rearrange(func(a *ledger.Account) error {
 		return f.at(from, func(src dir, base string) error {
 			return f.at(to, func(dst dir, name string) error {
-				return src.rename(base, dst, name, replace)
+				gone, err := weighOther(a, dst, name, src, base)
+				if err == nil {
+					err = src.rename(base, dst, name, replace)
+				}
+				if err == nil {
+					drop(a, gone)
+				}
+				return err
 			})
 		})
 	}))
@@ -228,7 +245,9 @@ func (f *FS) Rename(old, path string) error {
 // above 0777 are ignored: no client makes a file set-uid, and a directory
 // keeps what it has of them.
 func (f *FS) Chmod(path string, mode fs.FileMode) error {
-	return f.change("change mode", path, func(clean string) error { return f.root.chmod(clean, mode) })
+	return f.change("change mode", path, func(clean string) error {
+		return f.root.chmod(clean, mode|f.countable(clean))
+	})
 }
 
 // Chtimes sets the time of last modification, through links, and leaves the
@@ -319,7 +338,7 @@ func (f *FS) Readlink(path string) (string, error) {
 }
 
 // Free returns how many bytes the file system that holds path has for an
-// ordinary user.
+// ordinary user, or the account has room for.
 func (f *FS) Free(path string) (bytes int64, err error) {
 	clean, err := f.lookup("free space of", path)
 	if err != nil {
@@ -329,6 +348,9 @@ func (f *FS) Free(path string) (bytes int64, err error) {
 		bytes, err = f.root.free(clean)
 		return err
 	})
+	if a := f.account(); a != nil {
+		bytes = min(bytes, a.Left().Bytes)
+	}
 	return bytes, fail("free space of", path, err)
 }
 

@@ -34,6 +34,8 @@ type How struct {
 	Unique bool
 	// NoReplace refuses with fs.ErrExist if the name is taken.
 	NoReplace bool
+	// Expect is how many bytes are known to come; 0 is not known.
+	Expect int64
 }
 
 // An Upload is a file that is being stored. Whoever has it calls Begin when
@@ -66,7 +68,10 @@ type Upload struct {
 	over    bool // Commit is to replace a file that was there
 	info    Info
 	began   bool
+	emptied bool // by Begin
 	done    bool
+
+	tracked tracked
 }
 
 // Write opens path for storing. A link to a file inside the root is followed,
@@ -87,26 +92,35 @@ func (f *FS) Write(path string, how How) (*Upload, error) {
 	if f.opts.OnlyNew && (!f.opts.AutoRename || how.Offset > 0 || how.Append || how.Within) {
 		how.NoReplace = true
 	}
+	if f.misleads(clean) {
+		return nil, fail(op, path, ErrName)
+	}
 	if err := f.acquire(); err != nil {
 		return nil, fail(op, path, err)
 	}
 	u := &Upload{fs: f, path: clean, offset: how.Offset}
-	err := f.do(func() error {
-		switch {
-		case how.Unique:
-			return u.openUnique(asDir)
-		case how.Offset > 0 || how.Append || how.Within:
-			return u.openInPlace(how)
-		case how.Hidden || f.opts.NoTruncate || f.opts.AutoRename:
-			return u.openHidden(how)
-		}
-		return u.openInPlace(how)
-	})
+	err := u.enlist()
+	if err == nil {
+		err = u.underLock(func() error { return u.open(how, asDir) })
+	}
 	if err != nil {
 		u.Discard()
 		return nil, fail(op, path, err)
 	}
 	return u, nil
+}
+
+// open opens what is to be written.
+func (u *Upload) open(how How, asDir bool) error {
+	switch {
+	case how.Unique:
+		return u.openUnique(how, asDir)
+	case how.Offset > 0 || how.Append || how.Within:
+		return u.openInPlace(how)
+	case how.Hidden || u.fs.opts.NoTruncate || u.fs.opts.AutoRename:
+		return u.openHidden(how)
+	}
+	return u.openInPlace(how)
 }
 
 // Storable tells what is wrong with path for storing, as far as that can be
@@ -117,7 +131,7 @@ func (f *FS) Storable(path string) error {
 	switch err := f.need(userdb.PermWrite, op, path); {
 	case err != nil:
 		return err
-	case !ok:
+	case !ok, f.misleads(clean):
 		return fail(op, path, ErrName)
 	case clean == "/" || strings.HasSuffix(path, "/"):
 		return fail(op, path, ErrIsDir)
@@ -145,7 +159,10 @@ func (u *Upload) openInPlace(how How) error {
 		case err == nil && how.NoReplace:
 			return fs.ErrExist
 		case err == nil:
-			return u.seek(how, in.Size)
+			if err := u.seek(how, in.Size); err != nil {
+				return err
+			}
+			return u.claimPlace(&in, how)
 		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		case how.Offset > 0:
@@ -154,9 +171,8 @@ func (u *Upload) openInPlace(how How) error {
 		if err = u.in(u.path); err != nil {
 			return err
 		}
-		if err = u.make(u.name, u.mode()); err == nil {
-			u.created = true
-			return nil
+		if err = u.create(u.name, how); err == nil || errors.Is(err, ErrQuota) {
+			return err
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return err
@@ -237,6 +253,9 @@ func (u *Upload) openHidden(how How) error {
 			u.over = true
 		}
 	}
+	if err := u.claimHidden(&old, how); err != nil {
+		return err
+	}
 	return u.makeHidden(mode)
 }
 
@@ -282,7 +301,7 @@ func (u *Upload) makeHidden(mode fs.FileMode) error {
 // openUnique finds a name that is not taken. Its last part is random rather
 // than a count, so that the name, which the client is told before it sends
 // anything, is still free when a hidden file is given it in the end.
-func (u *Upload) openUnique(asDir bool) error {
+func (u *Upload) openUnique(how How, asDir bool) error {
 	hint, parent := "stou", u.path
 	if !asDir && u.path != "/" {
 		parent, hint = split(u.path)
@@ -295,14 +314,15 @@ func (u *Upload) openUnique(asDir bool) error {
 			return err
 		}
 		if !u.fs.opts.NoTruncate {
-			err := u.make(name, u.mode())
-			u.created = err == nil
-			if !errors.Is(err, fs.ErrExist) {
+			if err := u.create(name, how); !errors.Is(err, fs.ErrExist) {
 				return err
 			}
 		}
 		var in Info
 		if err := u.dir.lstat(name, &in); errors.Is(err, fs.ErrNotExist) {
+			if err := u.claimHidden(nil, how); err != nil {
+				return err
+			}
 			return u.makeHidden(u.mode())
 		} else if err != nil {
 			return err
@@ -349,6 +369,19 @@ func (u *Upload) make(name string, mode fs.FileMode) (err error) {
 	return err
 }
 
+// create makes a new file that is written where it is.
+func (u *Upload) create(name string, how How) error {
+	if err := u.claimNew(how); err != nil {
+		return err
+	}
+	if err := u.make(name, u.mode()); err != nil {
+		return err
+	}
+	u.created = true
+	u.claimMade()
+	return nil
+}
+
 // token is n random bytes in hexadecimal.
 func token(n int) string {
 	b := make([]byte, n)
@@ -380,7 +413,7 @@ func (u *Upload) Begin() error {
 	if !u.trunc {
 		return nil
 	}
-	u.trunc = false
+	u.trunc, u.emptied = false, true
 	return fail("store", u.Name(), u.file.Truncate(0))
 }
 
@@ -389,9 +422,13 @@ func (u *Upload) Commit() error {
 	if u.done {
 		return fail("store", u.Name(), fs.ErrClosed)
 	}
+	size, err := u.weighed()
 	// The lock that keeps a hidden file from being swept up lasts as long as one
 	// of its descriptors does; closing one tells whether all was written.
-	lock, err := unix.Dup(int(u.file.Fd()))
+	lock := -1
+	if err == nil {
+		lock, err = unix.Dup(int(u.file.Fd()))
+	}
 	if err == nil {
 		defer unix.Close(lock)
 		err = u.file.Close()
@@ -404,12 +441,41 @@ func (u *Upload) Commit() error {
 		u.end()
 		return nil
 	}
-	err = u.fs.do(u.rename)
+	err = u.underLock(func() error {
+		if u.tracked.claim != nil {
+			return u.commitCounted(size)
+		}
+		return u.rename()
+	})
 	if err == nil {
 		u.temp = ""
 	}
+	if errors.Is(err, ErrQuota) {
+		u.Exceed()
+	}
 	u.Discard()
 	return fail("store", u.Name(), err)
+}
+
+// weighed returns how large a hidden file has become, where somebody counts; one
+// that is written where it is, is counted.
+func (u *Upload) weighed() (size int64, err error) {
+	if u.temp == "" {
+		return 0, u.underLockIf(u.closePlace)
+	}
+	if u.tracked.account == nil { // there may be a limit only since it began
+		if err := u.enlist(); err != nil || u.tracked.account == nil {
+			return 0, err
+		}
+		if u.tracked.claim, err = u.tracked.account.Claim(false); err != nil {
+			return 0, err
+		}
+	}
+	st, err := u.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
 }
 
 // rename gives the hidden file its name.
@@ -441,17 +507,27 @@ func (u *Upload) Discard() error {
 	if u.done {
 		return nil
 	}
-	if u.file != nil {
-		u.file.Close()
-	}
 	var err error
 	if u.temp != "" {
+		u.file.Close()
 		err = u.fs.do(func() error { return u.dir.unlink(u.temp) })
-	} else if u.created && !u.began {
-		err = u.fs.do(u.withdraw)
+	} else if u.file != nil {
+		err = u.discardPlace()
 	}
 	u.end()
 	return fail("discard", u.Name(), err)
+}
+
+// discardPlace gives up a file that was written where it is.
+func (u *Upload) discardPlace() (err error) {
+	if u.created && !u.began {
+		err = u.underLock(u.withdraw)
+	}
+	if cerr := u.underLockIf(u.closePlace); cerr != nil && !errors.Is(cerr, fs.ErrClosed) {
+		err = errors.Join(err, cerr)
+	}
+	u.file.Close()
+	return err
 }
 
 // withdraw removes the file made in place, unless the name is another's now.
@@ -460,12 +536,19 @@ func (u *Upload) withdraw() error {
 	if err := u.dir.lstat(u.name, &in); err != nil || in.Dev != u.info.Dev || in.Ino != u.info.Ino {
 		return nil
 	}
-	return u.dir.unlink(u.name)
+	if err := u.dir.unlink(u.name); err != nil {
+		return err
+	}
+	if a := u.tracked.account; a != nil {
+		drop(a, weight(a, &in))
+	}
+	return nil
 }
 
 // end releases what Write acquired.
 func (u *Upload) end() {
 	u.done = true
+	u.retire()
 	if u.dir != nil {
 		u.dir.close()
 	}

@@ -31,6 +31,7 @@ import (
 	"sync/atomic"
 
 	"portreeve/server/charset"
+	"portreeve/server/ledger"
 	"portreeve/userdb"
 )
 
@@ -69,6 +70,12 @@ type Options struct {
 	// clients write them. A name that it does not hold cannot be made, and one
 	// that means nothing in it does not exist.
 	Charset *charset.Charset
+
+	// Account counts what files there are, and limits it; nil: nobody does.
+	Account *ledger.Account
+
+	// KeepUsage has WriteUsage write to a file that other servers read.
+	KeepUsage bool
 }
 
 // FS is the file system of one logged-in user. Its methods may be called from
