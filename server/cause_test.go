@@ -188,3 +188,33 @@ func TestPassivePortsAreBoundedT308(t *testing.T) {
 		}
 	})
 }
+
+// T113: however often a session asks, it has one port.
+func TestManyPASVT113(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		c := r.login()
+		for range 500 {
+			c.cmd(227, "PASV")
+			c.cmd(229, "EPSV")
+			if n := r.net.open(); n != 1 {
+				t.Fatalf("%d ports are open", n)
+			}
+		}
+	})
+}
+
+// T114: a range of two ports serves two sessions, and the third when one has gone.
+func TestFullRangeT114(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, func(c *Config) { c.PassivePorts.Last = c.PassivePorts.First + 1 })
+		first, second, third := r.login(), r.login(), r.login()
+		first.cmd(227, "PASV")
+		second.cmd(229, "EPSV")
+		third.cmd(425, "PASV")
+		third.cmd(425, "EPSV")
+		first.cmd(221, "QUIT")
+		<-first.done
+		third.cmd(227, "PASV")
+	})
+}

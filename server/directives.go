@@ -67,7 +67,7 @@ var Directives = config.Table[Config]{
 		Help: "Let everybody transfer files from server to server.",
 		Bind: func(c *Config) config.Value { return config.YesNo(&c.AnonFXP) }},
 	{Name: "FXPDeny", Group: groupNetwork,
-		Help: "Networks that transfers from server to server never reach. The word private stands for all those that nobody outside can reach: nobody is to get at them through this server. The server's own addresses are always refused.",
+		Help: "Networks that transfers from server to server never reach. The word private stands for all those that nobody outside can reach: nobody is to get at them through this server. The server's own addresses are refused too, but for those of loopback, to a client that is on this machine.",
 		Bind: func(c *Config) config.Value { return config.Prefixes(&c.FXPDeny, "private") }},
 	{Name: "DontResolve", Short: "H", Group: groupNetwork, Pending: true,
 		Help: "Do not look up the names of clients for the log.",
