@@ -20,7 +20,7 @@ import (
 //	2  server
 //	1  server/auth  server/vfs  server/control  server/ledger
 //	0  puredb  userdb  config  server/session  server/lang  server/cert  server/charset
-//	   server/thread
+//	   server/thread  server/rate
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
@@ -32,13 +32,14 @@ var mayImport = map[string][]string{
 
 	"server/charset": nil,
 	"server/thread":  nil,
+	"server/rate":    nil,
 	"userdb":         {"config"},
 	"puredb":         {"userdb"},
 	"server/auth":    {"puredb", "userdb", "server/thread"},
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
-	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/session", "server/thread", "server/vfs"},
+	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/rate", "server/session", "server/thread", "server/vfs"},
 	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/cert", "server/control", "server/session", "server/vfs"},
 }
 
