@@ -72,9 +72,7 @@ func parse(u *userdb.User, fields string) (start string, err error) {
 		}
 	}
 	// Who has a quota is caged: what lies elsewhere is not counted.
-	_, files := u.QuotaFiles.Value()
-	_, bytes := u.QuotaBytes.Value()
-	u.Caged = u.Caged || files || bytes
+	u.Caged = u.Caged || u.HasQuota()
 	return start, nil
 }
 

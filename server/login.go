@@ -54,10 +54,11 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	case len(password) > maxPassword:
 		return say(501, "Password too long"), nil
 	}
+	began := time.Now()
 	account, err := s.authenticate(ctx, auth.Attempt{Password: password})
 	switch {
 	case errors.Is(err, auth.ErrUnknown), errors.Is(err, auth.ErrDenied), errors.Is(err, errAnonymousOnly):
-		return s.failed(ctx, err)
+		return s.failed(ctx, began, err)
 	case ctx.Err() != nil: // the session is over; its loop says why
 		return reply{}, nil
 	case err != nil: // nobody could say: it is not the client's failure
@@ -85,7 +86,8 @@ func (s *session) authenticate(ctx context.Context, a auth.Attempt) (auth.Accoun
 		return auth.Account{}, errAnonymousOnly
 	}
 	ctx = &patientUntil{ctx, s.deadline()}
-	a.Name, a.From, a.Local, a.TLS, a.Host = s.name, s.peer.Addr(), s.local.Addr(), s.encrypted(), s.hostName()
+	a.Name, a.From, a.TLS, a.SNI, a.Host = s.name, s.peer.Addr(), s.encrypted(), s.sni(), s.hostName()
+	a.Local, a.Port = s.local.Addr(), s.local.Port()
 	account, err := s.srv.Auth.Login(ctx, a)
 	if err == nil && only && !account.Anonymous { // a user who is called so
 		return auth.Account{}, errAnonymousOnly
@@ -106,11 +108,13 @@ type patientUntil struct {
 func (p *patientUntil) Deadline() (time.Time, bool) { return p.limit, true }
 
 // failed answers a login that did not succeed, after a delay that grows with
-// each. The last one a connection may have is its last reply.
-func (s *session) failed(ctx context.Context, why error) (reply, error) {
+// each, and that began with the login: what it took to refuse is part of it, so
+// that the time does not tell who was asked. The last one a connection may have is
+// its last reply.
+func (s *session) failed(ctx context.Context, began time.Time, why error) (reply, error) {
 	s.failures++
 	s.log.Warn("login failed", append(s.whom(s.name), "err", why)...)
-	s.penance(ctx, s.srv.Auth.Delay(s.peer.Addr()))
+	s.penance(ctx, s.srv.Auth.Delay(s.peer.Addr())-time.Since(began))
 	s.name = ""
 	if s.failures >= s.cfg.MaxLoginFailures {
 		return say(421, "Too many failed logins"), nil

@@ -64,6 +64,9 @@ type Limits struct {
 	Perms Perms `json:"perms"`
 }
 
+// HasQuota tells whether files or their bytes are limited.
+func (l *Limits) HasQuota() bool { return l.QuotaFiles.set || l.QuotaBytes.set }
+
 // New returns a user of that name as a new one should be: caged in its home,
 // with all permissions and no limits. It needs an id and a home to be valid.
 func New(name string) User {

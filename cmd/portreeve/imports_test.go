@@ -20,7 +20,7 @@ import (
 //	2  server
 //	1  server/auth  server/vfs  server/control  server/ledger
 //	0  puredb  userdb  config  server/session  server/lang  server/cert  server/charset
-//	   server/thread  server/rate
+//	   server/extauth  server/thread  server/rate
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
@@ -35,7 +35,8 @@ var mayImport = map[string][]string{
 	"server/rate":    nil,
 	"userdb":         {"config"},
 	"puredb":         {"userdb"},
-	"server/auth":    {"puredb", "userdb", "server/thread"},
+	"server/auth":    {"puredb", "userdb", "server/extauth", "server/thread"},
+	"server/extauth": {"userdb"},
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},

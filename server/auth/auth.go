@@ -43,6 +43,10 @@ var (
 	ErrAddress  = errors.New("address is not allowed")
 	ErrUID      = errors.New("uid is too low")
 	ErrTLS      = errors.New("account demands TLS")
+
+	ErrPasswordExpired = errors.New("password has expired")
+	ErrShell           = errors.New("shell is not one for people")
+	ErrRefused         = errors.New("refused by the program that is asked")
 )
 
 func denied(cause error) error { return fmt.Errorf("%w: %w", ErrDenied, cause) }
@@ -52,6 +56,8 @@ type Attempt struct {
 	Name, Password string
 	From           netip.Addr // the client
 	Local          netip.Addr // our address that it connected to
+	Port           uint16     // and the port there
+	SNI            string     // the host that it asked for as TLS began; its own words
 	TLS            bool       // the control connection is encrypted
 	Host           string     // the virtual host that it is for; "" is the server itself
 
@@ -60,6 +66,9 @@ type Attempt struct {
 	// that knows this asks for no password; others see an empty one, and refuse.
 	Certified bool
 }
+
+// LocalPort is our end of the client's connection.
+func (a *Attempt) LocalPort() netip.AddrPort { return netip.AddrPortFrom(a.Local, a.Port) }
 
 // An Account is what a login opens.
 type Account struct {
@@ -78,7 +87,9 @@ type Account struct {
 	granted func()
 }
 
-// A Backend knows users.
+// A Backend knows users: in a file, on another machine, or by asking somebody.
+// It answers within ctx, which may have a deadline that does not end it (inTime),
+// and fails closed: what it cannot read, or be told, is no account.
 type Backend interface {
 	// Login returns the account, or ErrUnknown if there is no such user here,
 	// or ErrDenied if there is one and it is not to be let in.
@@ -91,7 +102,9 @@ type Method struct{ Kind, Arg string }
 // kinds are the back-ends that a Method may name.
 var kinds = map[string]func(shared, string) (Backend, error){
 	"anonymous": newAnonymous,
+	"extauth":   newExternal,
 	"puredb":    newUsers, // one kind under both names, told apart by what is in the file
+	"unix":      newSystem,
 	"userdb":    newUsers,
 }
 

@@ -260,7 +260,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if !slices.Equal(Kinds(), []string{"anonymous", "puredb", "userdb"}) {
+	if !slices.Equal(Kinds(), []string{"anonymous", "extauth", "puredb", "unix", "userdb"}) {
 		t.Errorf("Kinds = %v", Kinds())
 	}
 	o := DefaultOptions()
@@ -410,6 +410,9 @@ func TestBackends(t *testing.T) {
 	tested := map[string]string{
 		"userdb": testDB(t).Path(),
 		"puredb": pureFile(t, "alice:"+hashOf(t, secret)+":1000:1001::/srv/alice/./"),
+
+		"extauth": authd(t, alone),
+		"unix":    etc(t, systemFiles(t)),
 	}
 	for kind, arg := range tested {
 		t.Run(kind, func(t *testing.T) {

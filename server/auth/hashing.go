@@ -53,11 +53,8 @@ func (h *hashing) check(ctx context.Context, a Attempt, stored string) (bool, er
 	if h.remember > 0 && h.remembered.has(key) {
 		return true, nil
 	}
-	if limit, ok := ctx.Deadline(); ok { // which is the caller's wish, and may not end the context by itself
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(withoutDeadline{ctx}, limit)
-		defer cancel()
-	}
+	ctx, cancel := inTime(ctx)
+	defer cancel()
 	return h.remembered.once(ctx, key, func() (bool, error) {
 		ok, err := h.verify(ctx, a, stored)
 		switch {
@@ -73,6 +70,15 @@ func (h *hashing) check(ctx context.Context, a Attempt, stored string) (bool, er
 		}
 		return ok, err
 	})
+}
+
+// inTime ends ctx at its deadline, which is the caller's wish and may not do so
+// by itself.
+func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if limit, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(withoutDeadline{ctx}, limit)
+	}
+	return ctx, func() {}
 }
 
 // withoutDeadline hides one, so that another is set in earnest.

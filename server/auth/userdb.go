@@ -37,6 +37,16 @@ type found struct {
 	ours  bool   // in a database that can be written
 }
 
+// account is what the user's record grants.
+func (u *found) account() Account {
+	// A copy of the path, or the whole record would stay for as long as the session.
+	home := strings.Clone(u.Home)
+	if u.start != "" {
+		home += "/." + u.start
+	}
+	return Account{Name: u.Name, UID: u.UID, GID: u.GID, Home: home, Caged: u.Caged, Limits: u.Limits}
+}
+
 func (b *users) find(name string) (found, error) {
 	pure, err := puredb.Open(b.db.Path())
 	switch {
@@ -82,11 +92,7 @@ func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
 	case !u.Expires.IsZero() && !time.Now().Before(u.Expires):
 		return Account{}, denied(ErrExpired)
 	}
-	// A copy of the path, or the whole record would stay for as long as the session.
-	account := Account{Name: u.Name, UID: u.UID, GID: u.GID, Home: strings.Clone(u.Home), Caged: u.Caged, Limits: u.Limits}
-	if u.start != "" {
-		account.Home += "/./" + u.start[1:]
-	}
+	account := u.account()
 	if u.ours {
 		account.granted = func() { b.granted(a, u.User) }
 	}
