@@ -137,13 +137,18 @@ func (f *flow) receiveBulk(conn, file int, n int64) (received int64, err error) 
 	wakeAt(conn, lowWater)
 	defer wakeAt(conn, 1) // whoever goes on waits for any byte
 	for received < n {
-		k, err := unix.Splice(conn, nil, pipe[1], nil, int(min(n-received, bulkPipe)), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		step := f.allowed.upTo(min(n-received, bulkPipe))
+		if step == 0 { // whoever goes on waits for the end
+			return received, nil
+		}
+		k, err := unix.Splice(conn, nil, pipe[1], nil, int(step), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
 		switch {
 		case k > 0:
 			if err := drainPipe(pipe[0], file, k); err != nil {
 				return received, err
 			}
 			received += k
+			f.allowed.room -= k
 			f.moved(k)
 		case err == nil:
 			return received, io.EOF

@@ -113,10 +113,14 @@ func (f *flow) receiveSealed(conn, file int, n int64) (received int64, err error
 		}
 	}()
 	for received < n && err == nil {
+		step := f.allowed.upTo(min(n-received, sealedStep))
+		if step == 0 {
+			return received, nil
+		}
 		k := 0
-		for k < int(min(n-received, sealedStep)) && err == nil {
+		for k < int(step) && err == nil {
 			var m int
-			m, err = f.tls.Read(buf.plain[k:min(n-received, sealedStep)])
+			m, err = f.tls.Read(buf.plain[k:step])
 			k += m
 		}
 		for p := buf.plain[:k]; len(p) > 0; {
@@ -127,6 +131,7 @@ func (f *flow) receiveSealed(conn, file int, n int64) (received int64, err error
 			p = p[w:]
 		}
 		received += int64(k)
+		f.allowed.room -= int64(k)
 		f.moved(int64(k))
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {

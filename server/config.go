@@ -60,6 +60,7 @@ type Config struct {
 	UserBandwidth               Bandwidth
 	UserRatio                   Ratio
 	Quota                       Quota
+	QuotaFile                   bool
 	MaxDiskUsage                int
 	MaxLoad                     float64
 

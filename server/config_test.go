@@ -117,6 +117,7 @@ var ownDirectives = map[string]string{
 	"MDTMWrite":          "yes",
 	"MaxJobs":            "8 3",
 	"MaxHashSize":        "1G",
+	"QuotaFile":          "yes",
 	"CompressionLevel":   "6",
 	"AllowServerCopy":    "yes",
 	"AllowSymlinks":      "yes",

@@ -66,9 +66,9 @@ func (s *session) cmdCOMB(ctx context.Context, arg string) (reply, error) {
 func (s *session) join(ctx context.Context, verb, path string, parts []string, done reply) (reply, error) {
 	up, err := s.fs.Write(path, vfs.How{Hidden: true})
 	if err != nil {
-		return reply{}, err
+		return reply{}, s.unsaved(path, err)
 	}
-	t := &transfer{verb: verb, kind: registry.Working, path: up.Name(), size: -1, undo: func() { _ = up.Discard() }}
+	t := &transfer{verb: verb, name: path, kind: registry.Working, path: up.Name(), size: -1, undo: func() { _ = up.Discard() }}
 	files, room := s.fs, s.cfg.MaxFileSize
 	if room == 0 {
 		room = math.MaxInt64
@@ -78,10 +78,10 @@ func (s *session) join(ctx context.Context, verb, path string, parts []string, d
 		if err := up.Begin(); err != nil {
 			return reply{}, err
 		}
-		f.room = room
+		f.allowed = allow(up, room, errTooLarge)
 		for _, part := range parts {
 			if err := f.addFile(up, files, part); err != nil {
-				return reply{}, err
+				return reply{}, refuse(up, err)
 			}
 		}
 		if f.ctx.Err() != nil { // after the last look of copyFile, and before it can be seen
@@ -99,8 +99,9 @@ func (f *flow) addFile(up *vfs.Upload, files *vfs.FS, path string) error {
 		return err
 	}
 	defer src.Close()
-	if f.room -= info.Size; f.room < 0 {
-		return errTooLarge
+	if f.allowed.upTo(info.Size) < info.Size {
+		return f.allowed.over()
 	}
+	f.allowed.room -= info.Size
 	return f.copyFile(up.File(), src, info.Size)
 }

@@ -121,11 +121,12 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 	if s.ascii && s.mark != (marker{}) { // where that is on disk cannot be known
 		return reply{}, vfs.ErrOffset
 	}
+	how.Expect = s.expected()
 	up, err := s.fs.Write(path, how)
 	if err != nil {
-		return reply{}, err
+		return reply{}, s.unsaved(path, err)
 	}
-	t := &transfer{verb: verb, kind: registry.Uploading, path: up.Name(), offset: up.Offset(), size: -1,
+	t := &transfer{verb: verb, name: path, kind: registry.Uploading, path: up.Name(), offset: up.Offset(), size: -1,
 		rate: s.rates().Up, undo: func() { _ = up.Discard() }}
 	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), up.Name())
 	if how.Unique { // RFC 1123, section 4.1.2.9, has the words
@@ -138,22 +139,24 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 	}
 	receive, control, strict := s.receiver(), s.conn, !s.cfg.KeepUnconfirmed
 	end := func(f *flow) (reply, error) { return f.commit(up, control, strict) }
+	allowed := allow(up, room, excess)
 	t.work = func(f *flow) (reply, error) {
 		defer func() { _ = up.Discard() }() // does nothing after Commit
 		if err := up.Begin(); err != nil {
 			return reply{}, err
 		}
-		f.room, f.excess = room-f.bytes, excess
+		f.allowed = allowed
 		if err := receive(f, up.File()); err != nil {
-			return reply{}, err
+			return reply{}, refuse(up, err)
 		}
 		return end(f)
 	}
 	if !s.ascii {
 		t.small = func(f *flow) (r reply, over bool, err error) {
 			if err = up.Begin(); err == nil {
-				f.room = room
+				f.allowed = allowed
 				over, err = f.receiveSmall(up.File())
+				allowed = f.allowed
 			}
 			if !over && err == nil {
 				return reply{}, false, nil

@@ -140,6 +140,7 @@ func (s *session) welcome() reply {
 			lines = append(lines, phrasef("This server supports FXP transfers"))
 		}
 		lines = append(lines, s.notice(".banner")...)
+		lines = append(lines, s.usage()...)
 	}
 	return proseOf(230, append(lines, here))
 }

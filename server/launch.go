@@ -6,6 +6,7 @@ import (
 	"time"
 
 	registry "portreeve/server/session"
+	"portreeve/server/vfs"
 )
 
 // How a session starts a transfer and answers for its end. All of this is its own
@@ -93,12 +94,17 @@ func (s *session) settle(t *transfer, r result, before ...reply) {
 	s.report(t, r)
 	answer := r.reply
 	switch {
+	case errors.Is(r.err, vfs.ErrQuota):
+		answer = s.overQuota(t.name, phrasef("Transfer aborted (quota)"))
 	case r.err != nil && t.said:
 		answer = afterStart(r.err)
 	case r.err != nil:
 		answer = replyFor(r.err)
 	case t.kind == registry.Downloading || t.kind == registry.Uploading:
 		answer = timed(answer, r.bytes, r.took)
+	}
+	if r.err == nil && t.name != "" {
+		answer = s.withUsage(answer)
 	}
 	s.reply(append(before, answer)...)
 	s.heard = time.Now()

@@ -156,13 +156,21 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 		}
 		return reply{}, err
 	}
-	files, err := vfs.Open(a.Home, s.fileOptions(a))
+	options := s.fileOptions(a)
+	quotas := s.openAccount(a, &options)
+	files, err := vfs.Open(a.Home, options)
 	if err != nil {
+		if quotas != nil {
+			quotas.Close()
+		}
 		s.entry.Logout()
 		s.log.Error("opening the home", "user", a.Name, "err", err)
 		return say(421, "Home directory not available"), nil
 	}
 	s.account, s.fs, s.failures = a, files, 0
+	if s.quotas = quotas; quotas != nil {
+		quotas.Use(files, s.quota(a))
+	}
 	s.shownAs = columnName(a.Name)
 	s.moveTo(files.Home())
 	return reply{}, nil

@@ -62,9 +62,13 @@ func (s *session) cmdALLO(_ context.Context, arg string) (reply, error) {
 	if s.cfg.MaxFileSize > 0 && n > s.cfg.MaxFileSize {
 		return replyFor(errTooLarge), nil
 	}
+	if left, limited := s.fs.Left(); limited && (n > left.Bytes || left.Files == 0) {
+		return s.withUsage(say(552, "Quota exceeded")), nil
+	}
 	if free, err := s.fs.Free(s.cwd); err == nil && n > free {
 		return say(552, "Not enough room on the disk"), nil
 	}
+	s.announced = n
 	return say(200, "There is room"), nil
 }
 

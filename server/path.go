@@ -92,11 +92,11 @@ func (s *session) cmdCDUP(ctx context.Context, _ string) (reply, error) {
 func (s *session) cmdMKD(_ context.Context, arg string) (reply, error) {
 	p := s.path(arg)
 	if err := s.fs.Mkdir(p); err != nil {
-		return reply{}, err
+		return reply{}, s.unsaved(p, err)
 	}
 	s.misses = 0
 	s.log.Info("directory made", "path", p)
-	return sayf(257, "%s directory created", quoted(p)), nil
+	return s.withUsage(sayf(257, "%s directory created", quoted(p))), nil
 }
 
 func (s *session) cmdRMD(_ context.Context, arg string) (reply, error) {
@@ -105,7 +105,7 @@ func (s *session) cmdRMD(_ context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.log.Info("directory removed", "path", p)
-	return say(250, "Directory removed"), nil
+	return s.withUsage(say(250, "Directory removed")), nil
 }
 
 func (s *session) cmdDELE(_ context.Context, arg string) (reply, error) {
@@ -114,7 +114,7 @@ func (s *session) cmdDELE(_ context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.log.Info("deleted", "path", p)
-	return say(250, "File deleted"), nil
+	return s.withUsage(say(250, "File deleted")), nil
 }
 
 // cmdRNFR notes what to rename. It stays noted until RNTO or another RNFR.

@@ -118,6 +118,8 @@ var replies = []struct {
 	{errBomb, 552, "Compressed data expands too much"},
 	{errDamaged, 451, "Compressed data is damaged"},
 	{io.ErrUnexpectedEOF, 426, "Data connection broken"},
+	{vfs.ErrQuota, 552, "Quota exceeded"},
+	{vfs.ErrCounting, 450, "Files are being counted, try again in a moment"},
 	{errTooLarge, 552, "File larger than is allowed here"},
 	{errNoData, 425, "Cannot open data connection"},
 	{syscall.ENOSPC, 452, "Disk full"},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"portreeve/server/auth"
+	"portreeve/server/ledger"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
 )
@@ -23,6 +24,10 @@ type Server struct {
 	Sessions *registry.Registry // the limiter: no connection is served without an entry
 	Auth     *auth.Chain
 	Log      *slog.Logger
+
+	// Ledger counts what users' files amount to; nil is that there are no quotas.
+	// Set it before Serve.
+	Ledger *ledger.Ledger
 
 	// ActAsUsers makes the kernel judge file accesses by the user's ids, not
 	// by the daemon's; that takes root. Set it before Serve.

@@ -23,6 +23,7 @@ import (
 
 	"portreeve/config"
 	"portreeve/server/auth"
+	"portreeve/server/ledger"
 	registry "portreeve/server/session"
 	"portreeve/userdb"
 )
@@ -81,6 +82,8 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	r.srv = New(cfg, registry.New(registry.Limits{}), chain, log)
 	r.srv.network = r.net
 	r.srv.GetCertificate = giveTestCertificate
+	r.srv.Ledger = ledger.New(log)
+	t.Cleanup(r.srv.Ledger.Close)
 	return r
 }
 
@@ -469,4 +472,21 @@ func elapsed(do func()) time.Duration {
 	start := time.Now()
 	do()
 	return time.Since(start)
+}
+
+// setQuota limits alice to so many files and bytes; "-" is no limit.
+func (r *rig) setQuota(limits []string) {
+	r.t.Helper()
+	err := userdb.At(r.srv.Config().UserDB).Modify("alice", func(u *userdb.User) error {
+		for i, to := range []*userdb.Limit{&u.QuotaFiles, &u.QuotaBytes} {
+			*to = userdb.Limit{}
+			if n, err := strconv.ParseInt(limits[i], 10, 64); err == nil {
+				*to = userdb.LimitOf(n)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"portreeve/server/auth"
 	"portreeve/server/charset"
 	"portreeve/server/lang"
+	"portreeve/server/ledger"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
 )
@@ -63,22 +64,24 @@ type session struct {
 	name     string // said by USER
 	account  *auth.Account
 	fs       *vfs.FS
-	shownAs  string // the user's name, as listings have it
+	quotas   *ledger.Account // who counts its files; nil if nobody needs to
+	shownAs  string          // the user's name, as listings have it
 	cwd      string
 	idle     time.Duration
 	terse    bool // no more than one line where no more is asked for
 
 	// Protocol state
-	ascii    bool
-	zipped   bool   // MODE Z
-	level    int    // of its compression
-	mark     marker // REST or RANG
-	from     string // RNFR; "" if none
-	facts    factSet
-	digest   int    // what HASH computes, of digests
-	original string // SITE CPFR; "" if none
-	epsvAll  bool
-	charset  *charset.Charset // the client's; nil is UTF-8
+	ascii     bool
+	zipped    bool   // MODE Z
+	level     int    // of its compression
+	mark      marker // REST or RANG
+	from      string // RNFR; "" if none
+	announced int64  // bytes, by ALLO, of the next upload
+	facts     factSet
+	digest    int    // what HASH computes, of digests
+	original  string // SITE CPFR; "" if none
+	epsvAll   bool
+	charset   *charset.Charset // the client's; nil is UTF-8
 
 	// Data connection and transfer
 	data   opener
@@ -544,6 +547,7 @@ func (s *session) release() {
 // logout forgets the user, and all that was set for it.
 func (s *session) logout() {
 	if s.fs != nil {
+		s.leaveAccount()
 		s.fs.Close()
 	}
 	s.drop()
@@ -553,6 +557,7 @@ func (s *session) logout() {
 	}
 	s.fs, s.account, s.name, s.cwd, s.from = nil, nil, "", "", ""
 	s.ascii, s.mark, s.epsvAll = true, marker{}, false
+	s.announced = 0
 	s.zipped, s.level = false, min(zipLevel, s.cfg.Compression)
 	s.facts, s.digest, s.original = defaultFacts, 0, ""
 	s.lang = s.cfg.language()

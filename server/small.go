@@ -76,11 +76,12 @@ func (f *flow) sendSmall(file *os.File, size int64) bool {
 
 // receiveSmall stores what comes, and tells whether that was all.
 func (f *flow) receiveSmall(file *os.File) (over bool, err error) {
-	n, over, err := f.here.receive(f.buf[:min(smallest, f.room)], brief, attention)
+	n, over, err := f.here.receive(f.buf[:f.allowed.upTo(smallest)], brief, attention)
 	if n > 0 {
 		_, werr := file.Write(f.buf[:n])
 		err = cmp.Or(werr, err)
 	}
 	f.bytes = int64(n)
+	f.allowed.room -= f.bytes
 	return over, err
 }

@@ -54,6 +54,7 @@ import (
 //	implicit                   the client comes to a port of implicit TLS
 //	authority                  signs the certificates of clients
 //	tls-user login|data        alice demands TLS
+//	quota files bytes          what alice may store; - is no limit
 //	uncertified                the server has no certificate
 //	eof                        the server closes
 //	content name "bytes"       a file of alice's must be so; absent name
@@ -191,6 +192,9 @@ func (p *play) step(line string) {
 		if err != nil {
 			p.fail("%v", err)
 		}
+		return
+	case "quota":
+		p.rig.setQuota(strings.Fields(arg))
 		return
 	case "implicit":
 		p.rig.implicit = true

@@ -25,6 +25,7 @@ import (
 type transfer struct {
 	verb   string
 	kind   registry.State
+	name   string // of an upload: what the client calls it
 	path   string // virtual
 	offset int64
 	size   int64 // of the whole file, -1 if unknown
@@ -80,8 +81,7 @@ type flow struct {
 	unsigned bool          // and its TLS had not
 	strict   bool          // which is then a part
 	zip      io.Writer     // in MODE Z, what compresses
-	room     int64         // of an upload: bytes that there is room for
-	excess   error         // what is wrong if more come
+	allowed  allowance     // of an upload
 	bytes    int64
 	begun    time.Time
 	lively   time.Time // when something last moved
@@ -366,8 +366,7 @@ func (f *flow) receiveFile(file *os.File) error {
 	}
 	for {
 		if f.bytes >= bulkFrom {
-			n, err := f.bulk(file, f.room, move)
-			f.room -= n
+			_, err := f.bulk(file, f.allowed.all(), move)
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
@@ -378,7 +377,7 @@ func (f *flow) receiveFile(file *os.File) error {
 		if err := f.arm(); err != nil {
 			return err
 		}
-		step := min(f.throttle.step(), f.room)
+		step := f.allowed.upTo(f.throttle.step())
 		if step == 0 {
 			return f.overrun()
 		}
@@ -386,7 +385,7 @@ func (f *flow) receiveFile(file *os.File) error {
 		if cerr := f.count(n); cerr != nil {
 			return cerr
 		}
-		if f.room -= n; err == nil && n < step {
+		if f.allowed.room -= n; err == nil && n < step {
 			return nil
 		}
 		if err := f.judge(err, n); err != nil {
@@ -405,7 +404,7 @@ func (f *flow) overrun() error {
 		n, err := f.conn.Read(one[:])
 		switch {
 		case n > 0:
-			return f.excess
+			return f.allowed.over()
 		case errors.Is(err, io.EOF):
 			return nil
 		}
@@ -417,11 +416,11 @@ func (f *flow) overrun() error {
 
 // keep writes to file what there is room for.
 func (f *flow) keep(file *os.File, p []byte) error {
-	if int64(len(p)) > f.room {
-		return f.excess
+	if n := int64(len(p)); f.allowed.upTo(n) < n {
+		return f.allowed.over()
 	}
 	n, err := file.Write(p)
-	f.room -= int64(n)
+	f.allowed.room -= int64(n)
 	return err
 }
 

@@ -19,7 +19,6 @@ type departure struct{ does, why string }
 var departures = map[int]departure{
 	93:  {"OPTS UTF8 OFF is 504, but 200 where ClientCharset names what clients speak without UTF-8", "that is what such a client asks for"},
 	101: {"LANG fr is answered 200, and LANG it 504", "French is one of the languages spoken here"},
-	171: {"a quota is stored and not kept yet", "quotas need an account of every byte that outlives the daemon; it is being made"},
 	287: {"the default is 426, and 226 takes StrictTLSEOF no", "anybody on the way can end a connection, and the part would replace the whole file; no client that was tried leaves the end of TLS out of an upload"},
 }
 

@@ -40,8 +40,8 @@ var mayImport = map[string][]string{
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
-	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/rate", "server/session", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/cert", "server/control", "server/session", "server/vfs"},
+	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/thread", "server/vfs"},
+	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/cert", "server/control", "server/ledger", "server/session", "server/vfs"},
 }
 
 // testsImport are further imports of ours, of tests alone.

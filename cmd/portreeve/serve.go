@@ -23,6 +23,7 @@ import (
 	"portreeve/server/auth"
 	"portreeve/server/cert"
 	"portreeve/server/control"
+	"portreeve/server/ledger"
 	"portreeve/server/session"
 	"portreeve/userdb"
 )
@@ -103,6 +104,8 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	useCerts()
 	d.ftp = server.New(cfg, session.New(session.Limits{}), d.auth, d.log)
 	d.ftp.GetCertificate = d.certs.Get
+	d.ftp.Ledger = ledger.New(d.log)
+	defer d.ftp.Ledger.Close()
 	d.ftp.ActAsUsers = isRoot()
 	if d.listens, err = server.Listen(ctx, cfg); err != nil {
 		return bindHint(err)
@@ -127,6 +130,7 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 		wrote = true
 	}
 	d.greet(cfg)
+	go d.recount(cfg)
 	tellReady()
 	return d.serve(ctx, hangup)
 }

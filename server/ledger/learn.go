@@ -221,6 +221,10 @@ func (l *Ledger) Recover(db userdb.DB, open func(name string) (files Files, clos
 			return
 		}
 		files, closeFiles, err := open(name)
+		if errors.Is(err, userdb.ErrNoUser) {
+			l.log.Info("a user of another back-end is counted at the next login", "user", name)
+			continue
+		}
 		if err != nil {
 			l.log.Error("counting files again", "user", name, "err", err)
 			continue
