@@ -29,7 +29,7 @@ func TestWithoutRoot(t *testing.T) {
 		return
 	}
 	temp := publicDir(t)
-	if err := os.Chmod(temp, 0o777); err != nil {
+	if err := os.Chmod(temp, 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
 	// The binary lies where only root gets; this is another way to it.

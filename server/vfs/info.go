@@ -73,7 +73,7 @@ func (f *FS) Rights(entry, dir *Info) Rights {
 		if bits&4 != 0 {
 			grant(userdb.PermRead, MayRead)
 		}
-		if bits&2 != 0 && !f.opts.OnlyNew {
+		if bits&2 != 0 && (!f.opts.OnlyNew || entry.Size == 0) {
 			grant(userdb.PermWrite, MayAppend|MayWrite)
 		}
 	}
@@ -81,7 +81,7 @@ func (f *FS) Rights(entry, dir *Info) Rights {
 		grant(userdb.PermDelete, MayDelete)
 		grant(userdb.PermRename, MayRename)
 	}
-	return r
+	return f.ruled(entry, r)
 }
 
 // bits returns the rwx bits of in that apply to the user.

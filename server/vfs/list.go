@@ -368,7 +368,11 @@ func (l *Listing) look(es *entries, i int, in *Info) bool {
 	}
 	if in.IsLink() && l.opt.Follow {
 		target := Info{Name: in.Name}
-		if l.fs.root.stat(join(l.path, in.Name), &target) == nil {
+		path := join(l.path, in.Name)
+		if l.fs.opts.NoDotRead && l.fs.undotted(path, true) != nil {
+			return true // described as the link that it is
+		}
+		if l.fs.root.stat(path, &target) == nil {
 			*in = target
 		}
 	}

@@ -131,10 +131,28 @@ func reserved(name string) bool {
 	return len(name) > 0 && name[0] == '.' && (name == quotaFile || strings.HasPrefix(name, tempPrefix))
 }
 
-// lookup cleans a path that must exist, and returns it as it is on disk. A name
-// that can never be created does not exist, which also tells nothing about
-// hidden files.
+// lookup cleans a path that must exist, and returns it as it is on disk, if the
+// rules on names let the user look at what it means.
 func (f *FS) lookup(op, path string) (string, error) {
+	clean, err := f.existing(op, path)
+	if err == nil {
+		err = f.mayLook(op, path, clean, true)
+	}
+	return clean, err
+}
+
+// lookupItself is lookup where a link at the end of path is not followed.
+func (f *FS) lookupItself(op, path string) (string, error) {
+	clean, err := f.existing(op, path)
+	if err == nil {
+		err = f.mayLook(op, path, clean, false)
+	}
+	return clean, err
+}
+
+// existing is lookup without those rules. A name that can never be created does
+// not exist, which also tells nothing about hidden files.
+func (f *FS) existing(op, path string) (string, error) {
 	clean, ok := f.onDisk(Clean("/", path))
 	if !ok {
 		return clean, fail(op, path, fs.ErrNotExist)
@@ -154,7 +172,7 @@ func (f *FS) create(op, path string) (string, error) {
 	if f.misleads(clean) {
 		return clean, fail(op, path, ErrName)
 	}
-	return clean, nil
+	return clean, f.mayChange(op, path, clean, false)
 }
 
 // onDisk returns a clean path as it is on disk, and whether clients may name it

@@ -17,16 +17,16 @@ import (
 // Stat describes what path names, through links. It asks for no permission of
 // the account: the facts of one entry whose name is known are not a listing.
 func (f *FS) Stat(path string) (Info, error) {
-	return f.stat("stat", path, f.statPath)
+	return f.stat("stat", path, f.lookup, f.statPath)
 }
 
 // Lstat describes path itself, if it is a link.
 func (f *FS) Lstat(path string) (Info, error) {
-	return f.stat("lstat", path, f.lstatPath)
+	return f.stat("lstat", path, f.lookupItself, f.lstatPath)
 }
 
-func (f *FS) stat(op, path string, stat func(path string, in *Info) error) (in Info, err error) {
-	clean, err := f.lookup(op, path)
+func (f *FS) stat(op, path string, lookup func(op, path string) (string, error), stat func(path string, in *Info) error) (in Info, err error) {
+	clean, err := lookup(op, path)
 	if err != nil {
 		return Info{}, err
 	}
@@ -97,6 +97,10 @@ func (f *FS) Read(path string) (*os.File, Info, error) {
 		return nil, Info{}, err
 	}
 	file, in, err := f.open(clean)
+	if err == nil && f.opts.NotOwn && in.UID == f.who.UID {
+		file.Close()
+		err = ErrUnapproved
+	}
 	if err != nil {
 		return nil, Info{}, fail("read", path, err)
 	}
@@ -126,7 +130,7 @@ func (f *FS) open(clean string) (file *os.File, in Info, err error) {
 // said, also to those who may not download. They are not told if they could have
 // given that name to a file of which they wanted to know what it says.
 func (f *FS) ReadText(path string, most int64) ([]byte, error) {
-	clean, err := f.lookup("read", path)
+	clean, err := f.existing("read", path)
 	if err == nil && f.Perms()&(userdb.PermWrite|userdb.PermRename) != 0 {
 		err = f.need(userdb.PermRead, "read", path)
 	}
@@ -155,6 +159,9 @@ func storable(in *Info) error {
 
 // Remove removes a file or a link, never a directory.
 func (f *FS) Remove(path string) error {
+	if f.opts.KeepFiles {
+		return fail("remove", path, ErrDenied)
+	}
 	return f.remove("remove", path, func(d dir, base, _ string) error { return d.unlink(base) })
 }
 
@@ -164,9 +171,12 @@ func (f *FS) RemoveDir(path string) error {
 }
 
 func (f *FS) remove(op, path string, run func(d dir, base, path string) error) error {
-	clean, err := f.lookup(op, path)
+	clean, err := f.lookupItself(op, path)
 	if err == nil {
 		err = f.need(userdb.PermDelete, op, path)
+	}
+	if err == nil {
+		err = f.mayChange(op, path, clean, false)
 	}
 	if err == nil && clean == "/" {
 		err = fail(op, path, ErrDenied)
@@ -210,9 +220,12 @@ func (f *FS) Mkdir(path string) error {
 // replaces a file there unless AutoRename is set, or the account may neither
 // write nor delete: then the error is fs.ErrExist.
 func (f *FS) Rename(old, path string) error {
-	from, err := f.lookup("rename", old)
+	from, err := f.lookupItself("rename", old)
 	if err == nil {
 		err = f.need(userdb.PermRename, "rename", old)
+	}
+	if err == nil {
+		err = f.mayChange("rename", old, from, false)
 	}
 	if err == nil && from == "/" {
 		err = fail("rename", old, ErrDenied)
@@ -245,10 +258,14 @@ func (f *FS) Rename(old, path string) error {
 // above 0777 are ignored: no client makes a file set-uid, and a directory
 // keeps what it has of them.
 func (f *FS) Chmod(path string, mode fs.FileMode) error {
+	if f.opts.NoChmod {
+		return fail("change mode", path, ErrDenied)
+	}
 	return f.change("change mode", path, func(clean string) error {
-		return f.root.chmod(clean, mode|f.countable(clean))
+		return f.root.chmod(clean, mode|f.countable(clean)|f.kept(clean))
 	})
 }
+
 
 // Chtimes sets the time of last modification, through links, and leaves the
 // time of access.
@@ -259,6 +276,9 @@ func (f *FS) Chtimes(path string, mtime time.Time) error {
 // Chgrp gives a file or directory, through links, to one of the user's own
 // groups; the kernel allows that to its owner.
 func (f *FS) Chgrp(path string, gid int) error {
+	if f.opts.NoChmod {
+		return fail("change group", path, ErrDenied)
+	}
 	return f.change("change group", path, func(clean string) error {
 		if gid != f.who.GID && !slices.Contains(f.who.Groups, gid) {
 			return ErrDenied
@@ -272,6 +292,9 @@ func (f *FS) change(op, path string, run func(clean string) error) error {
 	clean, err := f.lookup(op, path)
 	if err == nil {
 		err = f.need(userdb.PermChmod, op, path)
+	}
+	if err == nil {
+		err = f.mayChange(op, path, clean, true)
 	}
 	if err != nil {
 		return err
@@ -319,7 +342,7 @@ func (f *FS) Symlink(target, path string) error {
 // Readlink returns the target of a link as the user may see it; see
 // ListOptions.Targets.
 func (f *FS) Readlink(path string) (string, error) {
-	clean, err := f.lookup("read link", path)
+	clean, err := f.lookupItself("read link", path)
 	if err != nil {
 		return "", err
 	}

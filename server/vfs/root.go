@@ -95,3 +95,20 @@ func expand(path string, last bool, readlink func(path string) (string, error)) 
 		rest = target + "/" + rest
 	}
 }
+
+// retry makes a call until no signal interrupts it: the runtime sends them
+// freely, to stop goroutines, and file systems over a network or in user space
+// let them through.
+func retry(call func() (int, error)) (n int, err error) {
+	for {
+		if n, err = call(); err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+// again is retry for a call without a result.
+func again(call func() error) error {
+	_, err := retry(func() (int, error) { return 0, call() })
+	return err
+}

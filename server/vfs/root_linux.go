@@ -284,23 +284,6 @@ func (d linuxDir) symlink(target, name string) error {
 
 func (d linuxDir) close() error { return unix.Close(int(d)) }
 
-// retry makes a call until no signal interrupts it: the runtime sends them
-// freely, to stop goroutines, and file systems over a network or in user space
-// let them through.
-func retry(call func() (int, error)) (n int, err error) {
-	for {
-		if n, err = call(); err != unix.EINTR {
-			return n, err
-		}
-	}
-}
-
-// again is retry for a call without a result.
-func again(call func() error) error {
-	_, err := retry(func() (int, error) { return 0, call() })
-	return err
-}
-
 // statFD describes what an open descriptor names; its name is not touched.
 func statFD(fd int, in *Info) error {
 	var empty byte

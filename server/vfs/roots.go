@@ -11,6 +11,8 @@ import (
 type Roots struct {
 	mu   sync.Mutex // guards the field that follows, and refs of what is in it
 	open map[string]*sharedRoot
+
+	making sync.Mutex // held by MakeHome, so that two logins do not meet half a home
 }
 
 // A sharedRoot is closed with the last who has it.

@@ -57,6 +57,8 @@ type Upload struct {
 	file *os.File
 	dir  dir // where name and temp are; nil for an existing file in place
 
+	empty *os.File // the file that is filled; nil if none is, or it is file itself
+
 	path    string // where the client will find it, as it is on disk
 	name    string // last component of the final name
 	temp    string // hidden name; "" in place
@@ -88,6 +90,9 @@ func (f *FS) Write(path string, how How) (*Upload, error) {
 	asDir := path == "" || path[len(path)-1] == '/'
 	if !how.Unique && (asDir || clean == "/") {
 		return nil, fail(op, path, ErrIsDir)
+	}
+	if err := f.mayChange(op, path, clean, true); err != nil {
+		return nil, err
 	}
 	if f.opts.OnlyNew && (!f.opts.AutoRename || how.Offset > 0 || how.Append || how.Within) {
 		how.NoReplace = true
@@ -136,6 +141,9 @@ func (f *FS) Storable(path string) error {
 	case clean == "/" || strings.HasSuffix(path, "/"):
 		return fail(op, path, ErrIsDir)
 	}
+	if err := f.mayChange(op, path, clean, true); err != nil {
+		return err
+	}
 	return fail(op, path, f.do(func() error {
 		var in Info
 		err := f.root.stat(clean, &in)
@@ -157,7 +165,10 @@ func (u *Upload) openInPlace(how How) error {
 		err := u.openExisting(&in)
 		switch {
 		case err == nil && how.NoReplace:
-			return fs.ErrExist
+			if err := u.fill(u.file, &in); err != nil {
+				return err
+			}
+			return u.claimPlace(&in, how)
 		case err == nil:
 			if err := u.seek(how, in.Size); err != nil {
 				return err
@@ -239,7 +250,9 @@ func (u *Upload) openHidden(how How) error {
 	case err != nil:
 		return err
 	case how.NoReplace:
-		return fs.ErrExist
+		if mode, err = u.fillHidden(&old); err != nil {
+			return err
+		}
 	case u.number && old.IsLink():
 	default:
 		if err := storable(&old); err != nil {
@@ -377,6 +390,11 @@ func (u *Upload) create(name string, how How) error {
 	if err := u.make(name, u.mode()); err != nil {
 		return err
 	}
+	if u.fs.opts.OnlyNew { // ours to withdraw only if nobody else has begun to fill it
+		if err := hold(u.file); err != nil {
+			return err
+		}
+	}
 	u.created = true
 	u.claimMade()
 	return nil
@@ -480,6 +498,11 @@ func (u *Upload) weighed() (size int64, err error) {
 
 // rename gives the hidden file its name.
 func (u *Upload) rename() error {
+	if u.empty != nil {
+		if err := u.unfilled(u.empty); err != nil {
+			return err
+		}
+	}
 	if !u.number {
 		return u.dir.rename(u.temp, u.dir, u.name, u.replace)
 	}
@@ -549,6 +572,9 @@ func (u *Upload) withdraw() error {
 func (u *Upload) end() {
 	u.done = true
 	u.retire()
+	if u.empty != nil {
+		u.empty.Close()
+	}
 	if u.dir != nil {
 		u.dir.close()
 	}

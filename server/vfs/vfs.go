@@ -46,6 +46,7 @@ type Options struct {
 	As    *Identity // nil: act as the process
 	Caged bool      // the home is the root; otherwise "/" is, and the home is where one starts
 	Perms userdb.Perms
+	Rules
 
 	// Bits taken away from 0777 for files and directories created;
 	// Pure-FTPd's "Umask 133:022" is 0133 and 0022.
@@ -60,7 +61,8 @@ type Options struct {
 	AutoRename bool
 
 	// OnlyNew lets files be stored under names that nothing has, and nothing be
-	// done to what is there, nor links be made.
+	// done to what is there, nor links be made. A file that is empty may be
+	// filled.
 	OnlyNew bool
 
 	// Roots are those that this one may share; nil: none.
@@ -202,9 +204,15 @@ func (f *FS) SetUmask(mask fs.FileMode) error {
 	if err := f.need(userdb.PermChmod, "change umask", "/"); err != nil {
 		return err
 	}
+	if f.opts.NoChmod {
+		return fail("change umask", "/", ErrDenied)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.files, f.dirs = mask.Perm()|0o111, mask.Perm()
+	if f.opts.KeepOwner {
+		f.files, f.dirs = f.files&^ownerFile, f.dirs&^ownerDir
+	}
 	return nil
 }
 
