@@ -158,6 +158,7 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 	}
 	options := s.fileOptions(a)
 	quotas := s.openAccount(a, &options)
+	s.makeHome(a, options)
 	files, err := vfs.Open(a.Home, options)
 	if err != nil {
 		if quotas != nil {
@@ -176,10 +177,26 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 	return reply{}, nil
 }
 
+// makeHome makes the home of a user who has none, if the configuration wants that.
+// Where it cannot be made, to open it fails.
+func (s *session) makeHome(a *auth.Account, o vfs.Options) {
+	if !s.cfg.CreateHomeDir || a.Anonymous {
+		return
+	}
+	made, err := vfs.MakeHome(a.Home, o)
+	if err != nil {
+		s.log.Error("making the home", "user", a.Name, "err", err)
+	}
+	if made {
+		s.log.Info("home made", "user", a.Name, "home", a.Home)
+	}
+}
+
 func (s *session) fileOptions(a *auth.Account) vfs.Options {
 	o := vfs.Options{
-		Caged:     a.Caged || s.cfg.ChrootEveryone,
+		Caged:     s.cfg.cages(a),
 		Perms:     a.Perms,
+		Rules:     s.cfg.rules(a),
 		FileUmask: s.cfg.Umask, DirUmask: s.cfg.DirUmask,
 		Charset:    s.cfg.FSCharset,
 		Roots:      &s.srv.roots,
@@ -196,9 +213,6 @@ func (s *session) fileOptions(a *auth.Account) vfs.Options {
 	}
 	if s.cfg.NoRename {
 		o.Perms &^= userdb.PermRename
-	}
-	if s.cfg.NoChmod {
-		o.Perms &^= userdb.PermChmod
 	}
 	if s.srv.ActAsUsers {
 		o.As = &vfs.Identity{UID: a.UID, GID: a.GID, Groups: a.Groups}

@@ -18,7 +18,7 @@ import (
 // quota returns what an account may store. Anonymous and root have no quota, and
 // nor has whoever is trusted.
 func (s *session) quota(a *auth.Account) ledger.Limits {
-	if a.Anonymous || a.UID == 0 {
+	if a.Anonymous || a.UID == 0 || s.cfg.trusts(a) {
 		return ledger.Limits{}
 	}
 	l := ledger.Limits{Files: a.QuotaFiles, Bytes: a.QuotaBytes}

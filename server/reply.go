@@ -101,6 +101,7 @@ var replies = []struct {
 }{
 	{vfs.ErrName, 553, "File name not allowed"},
 	{vfs.ErrOffset, 554, "Restart offset is behind the end of the file"},
+	{vfs.ErrUnapproved, 550, "Uploaded by an anonymous user, and not approved yet"},
 	{vfs.ErrIsDir, 550, "Is a directory"},
 	{vfs.ErrNotRegular, 550, "Not a regular file"},
 	{errDataTLS, 522, "TLS failed on the data connection"},

@@ -266,7 +266,6 @@ func (f *FS) Chmod(path string, mode fs.FileMode) error {
 	})
 }
 
-
 // Chtimes sets the time of last modification, through links, and leaves the
 // time of access.
 func (f *FS) Chtimes(path string, mtime time.Time) error {
