@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"portreeve/server/rate"
 	"portreeve/server/thread"
 )
 
@@ -45,7 +46,7 @@ func (f *flow) bulk(file *os.File, n int64, move func(f *flow, conn, file int, n
 		conn = f.tls.trunk.Conn
 	}
 	tcp, ok := conn.(*net.TCPConn)
-	if !ok || f.bytes < f.until || f.throttle.rate > 0 || n < bulkFrom {
+	if !ok || f.bytes < f.until || f.draw.Limited() || n < bulkFrom {
 		return 0, nil
 	}
 	select {
@@ -105,8 +106,8 @@ func (f *flow) await(conn int, events int16) (ready bool, err error) {
 
 // sendBulk is sendfile(2), in steps of which each is counted.
 func (f *flow) sendBulk(conn, file int, n int64) (sent int64, err error) {
-	for sent < n {
-		k, err := unix.Sendfile(conn, file, nil, int(min(n-sent, stepMax)))
+	for sent < n && !f.draw.Limited() { // there may be one by now
+		k, err := unix.Sendfile(conn, file, nil, int(min(n-sent, rate.StepMax)))
 		switch {
 		case k > 0:
 			sent += int64(k)
@@ -136,7 +137,7 @@ func (f *flow) receiveBulk(conn, file int, n int64) (received int64, err error) 
 	_, _ = unix.FcntlInt(uintptr(pipe[1]), unix.F_SETPIPE_SZ, bulkPipe) // there is a limit for all of a user; a smaller one does
 	wakeAt(conn, lowWater)
 	defer wakeAt(conn, 1) // whoever goes on waits for any byte
-	for received < n {
+	for received < n && !f.draw.Limited() {
 		step := f.allowed.upTo(min(n-received, bulkPipe))
 		if step == 0 { // whoever goes on waits for the end
 			return received, nil

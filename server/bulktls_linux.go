@@ -81,7 +81,7 @@ func (f *flow) sendSealed(conn, file int, n int64) (sent int64, err error) {
 	t := f.tls.trunk
 	t.direct, t.out = socket{f, conn}, buf.sealed[:0]
 	defer func() { t.direct, t.out = nil, nil }()
-	for sent < n && f.bytes >= f.until && f.ctx.Err() == nil {
+	for sent < n && f.bytes >= f.until && f.ctx.Err() == nil && !f.draw.Limited() {
 		k, err := retried(func() (int, error) { return unix.Read(file, buf.plain[:min(n-sent, sealedStep)]) })
 		if err != nil || k == 0 {
 			if err == nil {
@@ -112,7 +112,7 @@ func (f *flow) receiveSealed(conn, file int, n int64) (received int64, err error
 			f.bulks.Put(buf)
 		}
 	}()
-	for received < n && err == nil {
+	for received < n && err == nil && !f.draw.Limited() {
 		step := f.allowed.upTo(min(n-received, sealedStep))
 		if step == 0 {
 			return received, nil

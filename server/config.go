@@ -58,6 +58,9 @@ type Config struct {
 	Compression                 int
 	ListEntries, ListDepth      int
 	UserBandwidth               Bandwidth
+	ServerBandwidth             Bandwidth
+	GroupBandwidth              []GroupRate
+	NetworkBandwidth            []NetworkRate
 	UserRatio                   Ratio
 	Quota                       Quota
 	QuotaFile                   bool
@@ -105,6 +108,7 @@ type Config struct {
 	AnonCanMkdir               bool
 	AnonDotFiles               bool
 	AnonBandwidth              Bandwidth
+	AnonTotalBandwidth         Bandwidth
 	AnonRatio                  Ratio
 	AntiWarez                  bool
 
@@ -155,8 +159,6 @@ type (
 		Addr netip.Addr
 		Port uint16
 	}
-	// A Bandwidth is a rate up and down in bytes a second; 0 is no limit.
-	Bandwidth struct{ Up, Down int64 }
 	// A Ratio lets Down parts be fetched for Up parts sent; the zero Ratio is none.
 	Ratio struct{ Up, Down int }
 	// A Quota is the default for users without their own; the zero Quota is none.
@@ -250,6 +252,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("ForcePassiveIP: %q is neither an IPv4 address nor a name", c.PassiveIP)
 	case checkHosts(c.VirtualHosts) != nil:
 		return checkHosts(c.VirtualHosts)
+	case c.checkRates() != nil:
+		return c.checkRates()
 	case c.FSCharset.Shifts():
 		return fmt.Errorf("FileSystemCharset: %s writes other characters with slashes and escapes, which no file name may have", c.FSCharset.Name())
 	case len(c.Bind)+len(c.ImplicitTLS) == 0:

@@ -156,6 +156,11 @@ var ownDirectives = map[string]string{
 	"ControlSocketMode":  "600",
 	"ControlSocketGroup": "adm",
 	"ControlGroup":       "wheel",
+
+	"ServerBandwidth":         "1000:2000",
+	"GroupBandwidth":          "100 500:2000",
+	"NetworkBandwidth":        "192.0.2.0/24 500:",
+	"AnonymousTotalBandwidth": ":300",
 }
 
 func TestDirectivesOfPureFTPd(t *testing.T) {

@@ -10,18 +10,6 @@ import (
 	"portreeve/server/vfs"
 )
 
-// rates returns how fast this user may send and fetch, in bytes a second.
-func (s *session) rates() Bandwidth {
-	b := Bandwidth{Up: s.account.UploadRate, Down: s.account.DownloadRate}
-	if b.Up == 0 {
-		b.Up = s.cfg.UserBandwidth.Up
-	}
-	if b.Down == 0 {
-		b.Down = s.cfg.UserBandwidth.Down
-	}
-	return b
-}
-
 // typeName is the word for the data type that 150 uses.
 func (s *session) typeName() string {
 	if s.ascii {
@@ -39,7 +27,7 @@ func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	t := &transfer{verb: "RETR", kind: registry.Downloading, path: path, offset: mark.first, size: info.Size,
-		rate: s.rates().Down, undo: func() { file.Close() }}
+		undo: func() { file.Close() }}
 	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), path)
 	first, n, err := mark.of(info.Size)
 	send := func(f *flow) error { return f.sendFile(file, n) }
@@ -127,7 +115,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		return reply{}, s.unsaved(path, err)
 	}
 	t := &transfer{verb: verb, name: path, kind: registry.Uploading, path: up.Name(), offset: up.Offset(), size: -1,
-		rate: s.rates().Up, undo: func() { _ = up.Discard() }}
+		undo: func() { _ = up.Discard() }}
 	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), up.Name())
 	if how.Unique { // RFC 1123, section 4.1.2.9, has the words
 		_, name := splitPath(up.Name())

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 	"unicode/utf8"
+
+	"portreeve/server/rate"
 )
 
 // The texts around a session: the greeting, what a login and its end tell, and
@@ -133,7 +135,7 @@ func (s *session) welcome() reply {
 	}
 	var lines []phrase
 	if !s.terse {
-		if r := s.rates(); r.Up > 0 || r.Down > 0 {
+		if s.share.Limited(rate.Up) || s.share.Limited(rate.Down) {
 			lines = append(lines, phrasef("Your bandwidth usage is restricted"))
 		}
 		if s.cfg.UserFXP || s.cfg.AnonFXP {

@@ -28,8 +28,9 @@ func (s *session) begin(ctx context.Context, t *transfer) (reply, error) {
 	}
 	_, t.calls = o.(*active)
 	t.shield = s.shield(o)
+	t.draw = s.drawing(t.kind)
 	if a := o.ready(); a != nil {
-		if t.small != nil && t.rate == 0 && t.shield == nil && !s.encrypted() && s.atOnce(ctx, t, a) {
+		if t.small != nil && !t.draw.Limited() && t.shield == nil && !s.encrypted() && s.atOnce(ctx, t, a) {
 			return reply{}, nil
 		}
 		t.conn, _ = a.conn() // which it is for want of descriptors or memory only, and then open says so

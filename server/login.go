@@ -140,6 +140,21 @@ func (s *session) penance(ctx context.Context, d time.Duration) {
 	_ = pause(ctx, d)
 }
 
+// pause waits for d, or for ctx and then returns why it ended.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return context.Cause(ctx)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // admit gives an account its session: its place, its files, its limits. The
 // reply is zero if it may stay.
 func (s *session) admit(a *auth.Account) (reply, error) {
@@ -172,6 +187,7 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 	if s.quotas = quotas; quotas != nil {
 		quotas.Use(files, s.quota(a))
 	}
+	s.joinRates()
 	s.shownAs = columnName(a.Name)
 	s.moveTo(files.Home())
 	return reply{}, nil

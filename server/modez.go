@@ -102,7 +102,7 @@ func (w steps) Read(p []byte) (int, error) {
 		if err := w.f.arm(); err != nil {
 			return 0, err
 		}
-		n, err := w.f.conn.Read(p[:min(int64(len(p)), w.f.throttle.step())])
+		n, err := w.f.conn.Read(p[:min(int64(len(p)), w.f.draw.Step())])
 		if cerr := w.f.count(int64(n)); cerr != nil {
 			return n, cerr
 		}

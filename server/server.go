@@ -14,6 +14,7 @@ import (
 
 	"portreeve/server/auth"
 	"portreeve/server/ledger"
+	"portreeve/server/rate"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
 )
@@ -53,7 +54,8 @@ type Server struct {
 	turns    atomic.Uint64 // waits for a line, of all sessions
 	buffers  sync.Pool     // of *[smallest]byte
 	roots    vfs.Roots     // of users who are logged in
-	bulks    sync.Pool     // of *bulkBuffer
+	rates    rate.Tree
+	bulks    sync.Pool // of *bulkBuffer
 
 	handshakes handshakes
 
@@ -87,6 +89,7 @@ func (s *Server) Configure(cfg Config) {
 	}
 	s.config.Store(&cfg)
 	s.setTerms(&cfg)
+	s.rates.Configure(cfg.rates())
 	s.Sessions.SetLimits(registry.Limits{Max: cfg.MaxClients, PerHost: cfg.MaxClientsPerIP})
 }
 

@@ -24,6 +24,7 @@ import (
 	"portreeve/config"
 	"portreeve/server/auth"
 	"portreeve/server/ledger"
+	"portreeve/server/rate"
 	registry "portreeve/server/session"
 	"portreeve/userdb"
 )
@@ -48,6 +49,9 @@ var (
 
 // memoryPorts is how many passive ports a rig in memory has.
 const memoryPorts = 10
+
+// stepMax is the most that a transfer moves before it looks around.
+const stepMax = rate.StepMax
 
 // newRig makes a server whose configuration was changed by each edit.
 func newRig(t testing.TB, edits ...func(*Config)) *rig {

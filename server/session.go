@@ -18,6 +18,7 @@ import (
 	"portreeve/server/charset"
 	"portreeve/server/lang"
 	"portreeve/server/ledger"
+	"portreeve/server/rate"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
 )
@@ -65,6 +66,7 @@ type session struct {
 	account  *auth.Account
 	fs       *vfs.FS
 	quotas   *ledger.Account // who counts its files; nil if nobody needs to
+	share    *rate.Session   // of the bandwidth
 	shownAs  string          // the user's name, as listings have it
 	cwd      string
 	idle     time.Duration
@@ -549,13 +551,14 @@ func (s *session) logout() {
 	if s.fs != nil {
 		s.leaveAccount()
 		s.fs.Close()
+		s.share.Leave()
 	}
 	s.drop()
 	if s.tls != nil {
 		s.srv.tickets.own(s.tls.token, "", "")
 		s.tls.certified, s.tls.caller = false, false
 	}
-	s.fs, s.account, s.name, s.cwd, s.from = nil, nil, "", "", ""
+	s.fs, s.share, s.account, s.name, s.cwd, s.from = nil, nil, nil, "", "", ""
 	s.ascii, s.mark, s.epsvAll = true, marker{}, false
 	s.announced = 0
 	s.zipped, s.level = false, min(zipLevel, s.cfg.Compression)

@@ -28,6 +28,7 @@ import (
 //	== name of the section
 //	config Directive value     before the client connects
 //	file name content          a file of alice's; \n and so on are understood
+//	sized name 4096            a file of alice's of so many bytes
 //	folder name | link target name
 //	login                      as alice, unless USER is part of the section
 //	> line                     what the client sends
@@ -39,6 +40,7 @@ import (
 //	...                        any lines, up to the next expected one
 //	connect [address]          a data connection to the port of the last reply
 //	send "bytes"               over it, and its end
+//	stream 4096                so many bytes over it, and its end
 //	recv "bytes"               what must come over it until its end
 //	sent "bytes"               over it, without an end
 //	close                      the client's end of the control connection
@@ -170,6 +172,10 @@ func (p *play) step(line string) {
 		}
 		p.rig.put(name, p.text(content))
 		return
+	case "sized":
+		name, size, _ := strings.Cut(arg, " ")
+		p.rig.put(name, strings.Repeat("x", p.number(size)))
+		return
 	case "folder":
 		if err := os.MkdirAll(filepath.Join(p.rig.home, arg), 0o755); err != nil {
 			p.fail("%v", err)
@@ -231,11 +237,7 @@ func (p *play) talk(verb, arg string) {
 	case ">>":
 		p.sendControl(p.text(arg))
 	case "long":
-		n, err := strconv.Atoi(arg)
-		if err != nil {
-			p.fail("%v", err)
-		}
-		p.sendControl(strings.Repeat("A", n))
+		p.sendControl(strings.Repeat("A", p.number(arg)))
 	case "<":
 		p.expect(arg)
 	case "connect":
@@ -246,6 +248,11 @@ func (p *play) talk(verb, arg string) {
 		p.data = p.c.connect(from)
 	case "send":
 		if _, err := io.WriteString(p.data, p.text(arg)); err != nil {
+			p.fail("sending data: %v", err)
+		}
+		p.data.Close()
+	case "stream":
+		if _, err := io.WriteString(p.data, strings.Repeat("x", p.number(arg))); err != nil {
 			p.fail("sending data: %v", err)
 		}
 		p.data.Close()
@@ -400,6 +407,15 @@ func (p *play) shutdown() {
 		p.rig.srv.Shutdown(ctx)
 	}()
 	synctest.Wait()
+}
+
+func (p *play) number(arg string) int {
+	p.Helper()
+	n, err := strconv.Atoi(arg)
+	if err != nil {
+		p.fail("%v", err)
+	}
+	return n
 }
 
 // text undoes the quotes of a step's argument; without quotes it is as it stands.

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"portreeve/server/rate"
 	registry "portreeve/server/session"
 )
 
@@ -28,9 +29,9 @@ type transfer struct {
 	name   string // of an upload: what the client calls it
 	path   string // virtual
 	offset int64
-	size   int64 // of the whole file, -1 if unknown
-	accept reply // 150, sent when the data connection is there
-	rate   int64 // bytes a second, 0 for no limit
+	size   int64          // of the whole file, -1 if unknown
+	accept reply          // 150, sent when the data connection is there
+	draw   *rate.Transfer // on the bandwidth of its session; nil has no limit
 	work   func(*flow) (reply, error)
 	undo   func() // gives up what was prepared, if the data connection never came
 
@@ -70,7 +71,7 @@ type flow struct {
 	buf      []byte             // for that
 	tls      *protected         // conn, if that is protected
 	entry    *registry.Entry
-	throttle throttle
+	draw     *rate.Transfer
 	stall    time.Duration
 	bulks    *sync.Pool    // of *bulkBuffer
 	threads  chan struct{} // a place for each thread that does nothing but move
@@ -99,6 +100,7 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 		if p := recover(); p != nil {
 			r.err = fmt.Errorf("%w: %v\n%s", errFault, p, debug.Stack())
 		}
+		t.draw.End()
 		t.done <- r
 	}()
 	conn, err := t.connect(ctx, o, s.cfg.ConnectTimeout)
@@ -120,7 +122,7 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 	}()
 
 	start := time.Now()
-	f := &flow{ctx: ctx, conn: conn, entry: s.entry, throttle: throttle{rate: t.rate}, stall: s.cfg.StallTimeout,
+	f := &flow{ctx: ctx, conn: conn, entry: s.entry, draw: t.draw, stall: s.cfg.StallTimeout,
 		bulks: &s.srv.bulks, threads: s.srv.threads, strict: s.cfg.StrictTLSEOF,
 		leave: &t.leave, ask: t.ask, bytes: t.moved, begun: start, lively: start}
 	f.entry.Moved(int(t.moved))
@@ -244,10 +246,10 @@ func (f *flow) moved(n int64) {
 	f.entry.Moved(int(n))
 }
 
-// count is moved, and keeps the rate.
+// count is moved, and keeps the rates.
 func (f *flow) count(n int64) error {
 	f.moved(n)
-	return f.throttle.wait(f.ctx, n)
+	return f.draw.Pay(f.ctx, n)
 }
 
 // judge tells what the end of a step means, in which n bytes moved. One that ran
@@ -353,7 +355,7 @@ func (f *flow) sendSome(file *os.File, left int64) (int64, error) {
 	if err := f.arm(); err != nil {
 		return 0, err
 	}
-	n, err := io.CopyN(f.conn, file, min(left, f.throttle.step()))
+	n, err := io.CopyN(f.conn, file, min(left, f.draw.Step()))
 	return n, cmp.Or(f.count(n), err)
 }
 
@@ -377,7 +379,7 @@ func (f *flow) receiveFile(file *os.File) error {
 		if err := f.arm(); err != nil {
 			return err
 		}
-		step := f.allowed.upTo(f.throttle.step())
+		step := f.allowed.upTo(f.draw.Step())
 		if step == 0 {
 			return f.overrun()
 		}
@@ -429,7 +431,7 @@ func (f *flow) keep(file *os.File, p []byte) error {
 func (f *flow) send(src io.Reader) error {
 	buf := make([]byte, 64<<10)
 	for {
-		n, rerr := src.Read(buf[:min(int64(len(buf)), f.throttle.step())])
+		n, rerr := src.Read(buf[:min(int64(len(buf)), f.draw.Step())])
 		if n > 0 {
 			if err := f.write(buf[:n]); err != nil {
 				return err
@@ -459,7 +461,7 @@ func (f *flow) push(p []byte) error {
 		if err := f.arm(); err != nil {
 			return err
 		}
-		n, err := f.conn.Write(p)
+		n, err := f.conn.Write(p[:min(int64(len(p)), f.draw.Step())])
 		p = p[n:]
 		if cerr := f.count(int64(n)); cerr != nil {
 			return cerr
@@ -481,7 +483,7 @@ func (f *flow) receiveASCII(file *os.File) error {
 		if err := f.arm(); err != nil {
 			return err
 		}
-		n, err := f.conn.Read(buf[:min(int64(len(buf)), f.throttle.step())])
+		n, err := f.conn.Read(buf[:min(int64(len(buf)), f.draw.Step())])
 		out = conv.append(out[:0], buf[:n])
 		ended := errors.Is(err, io.EOF)
 		if ended {

@@ -113,27 +113,6 @@ func two(text string, low int64) (a, b int64, err error) {
 	return a, b, nil
 }
 
-func bandwidth(p *Bandwidth) config.Value {
-	return config.Of(p, "up [down]", func(s string) (Bandwidth, error) {
-		if s == "" {
-			return Bandwidth{}, nil
-		}
-		up, down, err := two(s, 1)
-		return Bandwidth{up << 10, down << 10}, err
-	}, func(b Bandwidth) string {
-		if b == (Bandwidth{}) {
-			return ""
-		}
-		text := func(n int64) string {
-			if n == 0 {
-				return ""
-			}
-			return strconv.FormatInt(n>>10, 10)
-		}
-		return text(b.Up) + ":" + text(b.Down)
-	})
-}
-
 // load is a load average of at least 0.
 func load(p *float64) config.Value {
 	return config.Of(p, "number", func(s string) (float64, error) {

@@ -2,6 +2,7 @@ package rate
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"time"
 )
@@ -13,12 +14,12 @@ const (
 	arrears = time.Second / 5
 )
 
-// Sizes of a step. The greatest is for transfers without a limit, too: between
-// steps progress is counted and the end is heard of.
-const (
-	stepMin = 256
-	stepMax = 1 << 20
-)
+// StepMax is the greatest step, for transfers without a limit too: between steps
+// progress is counted and the end is heard of.
+const StepMax = 1 << 20
+
+// stepMin is the least, which is still worth a system call.
+const stepMin = 256
 
 // slowStart is how many steps of a transfer are smaller than they could be, each
 // half of the one after it: several that begin at once do not know of each other
@@ -68,7 +69,7 @@ func (b *bucket) exit(p peer) {
 // share is how much a transfer of that peer may draw at once.
 func (b *bucket) share(p peer) int64 {
 	whole := float64(b.rate) * period.Seconds()
-	each := min(whole/float64(len(b.drawing)), stepMax)
+	each := min(whole/float64(len(b.drawing)), StepMax)
 	return int64(each / float64(b.drawing[p]))
 }
 
@@ -77,7 +78,7 @@ func (b *bucket) draw(n int64, now time.Time) time.Time {
 	if late := now.Add(-arrears); b.paid.Before(late) {
 		b.paid = late
 	}
-	b.paid = b.paid.Add(time.Duration(float64(n) / float64(b.rate) * float64(time.Second)))
+	b.paid = b.paid.Add(time.Duration(math.Ceil(float64(n) / float64(b.rate) * float64(time.Second))))
 	return b.paid
 }
 
@@ -102,13 +103,13 @@ func (t *Transfer) Limited() bool { return t != nil && t.session.Limited(t.way) 
 // Step returns how many bytes to move before Pay.
 func (t *Transfer) Step() int64 {
 	if t == nil {
-		return stepMax
+		return StepMax
 	}
 	if p := t.session.paths[t.way].Load(); p != t.path {
 		t.follow(p)
 	}
 	if t.path == nil {
-		return stepMax
+		return StepMax
 	}
 	return t.step
 }
@@ -181,7 +182,7 @@ func (t *Transfer) follow(p *path) {
 
 // measureLocked finds the step: what the narrowest place on the way lets through.
 func (t *Transfer) measureLocked() {
-	t.step = stepMax
+	t.step = StepMax
 	for _, b := range t.path.buckets {
 		t.step = min(t.step, b.share(t.session.peer()))
 	}

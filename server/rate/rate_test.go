@@ -338,7 +338,7 @@ func TestUnlimitedTakesNoLock(t *testing.T) {
 	defer tree.mu.Unlock()
 	for _, x := range []*Transfer{s.Begin(Down), nil} {
 		if n := testing.AllocsPerRun(100, func() {
-			if x.Limited() || x.Step() != stepMax || x.Pay(context.Background(), stepMax) != nil {
+			if x.Limited() || x.Step() != StepMax || x.Pay(context.Background(), StepMax) != nil {
 				t.Error("it is limited")
 			}
 		}); n != 0 {
