@@ -19,11 +19,12 @@ import (
 //	3  cmd/portreeve
 //	2  server
 //	1  server/auth  server/vfs  server/control  server/ledger
-//	0  puredb  userdb  config  server/session  server/lang  server/cert  server/charset
+//	0  puredb  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
 //	   server/extauth  server/thread  server/rate
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
+	"logparse":       nil,
 	"server/lang":    nil,
 	"server/session": nil,
 	"server/cert":    nil,
@@ -40,7 +41,7 @@ var mayImport = map[string][]string{
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
-	"server":         {"config", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/thread", "server/vfs"},
+	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/thread", "server/vfs"},
 	"cmd/portreeve":  {"config", "userdb", "server", "server/auth", "server/cert", "server/control", "server/ledger", "server/session", "server/vfs"},
 }
 
@@ -58,6 +59,7 @@ var bans = []struct{ from, to, because string }{
 	{"server/auth", "server", "who may log in is decided without the protocol"},
 	{"server/ledger", "server/vfs", "what files amount to is counted without touching them"},
 	{"userdb", "server", "users are kept whether a server runs or not"},
+	{"logparse", "server", "logs are read where no server runs"},
 	{"config", "server", "the table's engine does not know what it describes"},
 }
 
