@@ -216,6 +216,32 @@ func (h Hours) Contains(t time.Time) bool {
 	return now >= h.from || now <= h.to
 }
 
+// Until returns the first moment after t, which the hours contain, that they do
+// not; the zero time if there is none. What counts is the clock of t's location,
+// which may be put forward or back on the way.
+func (h Hours) Until(t time.Time) time.Time {
+	const day = 24 * 60
+	end := (int(h.to) + 1) % day // the first minute that does not belong to them
+	if !h.set || end == int(h.from) {
+		return time.Time{}
+	}
+	year, month, date := t.Date()
+	if t.Hour()*60+t.Minute() >= end {
+		date++
+	}
+	at := time.Date(year, month, date, 0, end, 0, 0, t.Location())
+	_, before := t.Zone()
+	_, after := at.Zone()
+	if before == after {
+		return at
+	}
+	at = t.Truncate(time.Minute)
+	for h.Contains(at) {
+		at = at.Add(time.Minute)
+	}
+	return at
+}
+
 // String returns "hhmm-hhmm", or nothing for all day.
 func (h Hours) String() string {
 	if !h.set {

@@ -245,3 +245,45 @@ func TestLimit(t *testing.T) {
 		}
 	}
 }
+
+func TestHoursUntil(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ hours, from, until string }{
+		{"0900-1800", "2026-05-04 12:30:10", "2026-05-04 18:01:00"},
+		{"0900-1800", "2026-05-04 18:00:59", "2026-05-04 18:01:00"},
+		{"2200-0600", "2026-05-04 23:59:59", "2026-05-05 06:01:00"},
+		{"2200-0600", "2026-05-04 00:00:00", "2026-05-04 06:01:00"},
+		{"2200-2359", "2026-12-31 22:00:00", "2027-01-01 00:00:00"},
+		{"1200-2359", "2026-05-04 12:00:00", "2026-05-05 00:00:00"},
+		{"0000-0000", "2026-05-04 00:00:30", "2026-05-04 00:01:00"},
+		{"0000-2359", "2026-05-04 12:00:00", ""},
+		{"1200-1159", "2026-05-04 12:00:00", ""},
+		{"", "2026-05-04 12:00:00", ""},
+		{"0100-0215", "2026-03-29 01:30:00", "2026-03-29 03:00:00"}, // there is no 02:15 on that day
+		{"2200-0600", "2026-03-28 23:00:00", "2026-03-29 06:01:00"},
+		{"0100-0229", "2026-10-25 01:30:00", "2026-10-25 02:30:00"}, // the first of two
+		{"2200-0600", "2026-10-24 23:00:00", "2026-10-25 06:01:00"},
+	} {
+		h, err := ParseHours(c.hours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from, err := time.ParseInLocation(time.DateTime, c.from, berlin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until, got := h.Until(from), ""
+		if !until.IsZero() {
+			got = until.Format(time.DateTime)
+			if h.Contains(until) || !h.Contains(until.Add(-time.Second)) {
+				t.Errorf("%s from %s: %s is no end", c.hours, c.from, got)
+			}
+		}
+		if got != c.until {
+			t.Errorf("%s from %s: until %q, not %q", c.hours, c.from, got, c.until)
+		}
+	}
+}
