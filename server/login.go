@@ -86,13 +86,18 @@ func (s *session) authenticate(ctx context.Context, a auth.Attempt) (auth.Accoun
 		return auth.Account{}, errAnonymousOnly
 	}
 	ctx = &patientUntil{ctx, s.deadline()}
-	a.Name, a.From, a.TLS, a.SNI, a.Host = s.name, s.peer.Addr(), s.encrypted(), s.sni(), s.hostName()
-	a.Local, a.Port = s.local.Addr(), s.local.Port()
-	account, err := s.srv.Auth.Login(ctx, a)
+	account, err := s.srv.Auth.Login(ctx, s.attempt(a))
 	if err == nil && only && !account.Anonymous { // a user who is called so
 		return auth.Account{}, errAnonymousOnly
 	}
 	return account, err
+}
+
+// attempt adds to a what is known of the client.
+func (s *session) attempt(a auth.Attempt) auth.Attempt {
+	a.Name, a.From, a.TLS, a.SNI, a.Host = s.name, s.peer.Addr(), s.encrypted(), s.sni(), s.hostName()
+	a.Local, a.Port = s.local.Addr(), s.local.Port()
+	return a
 }
 
 var errAnonymousOnly = errors.New("only anonymous may log in here")
@@ -188,6 +193,7 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 		quotas.Use(files, s.quota(a))
 	}
 	s.joinRates()
+	s.changes, s.until = s.srv.watcher.join(s, a), a.Until(time.Now())
 	s.shownAs = columnName(a.Name)
 	s.moveTo(files.Home())
 	return reply{}, nil
@@ -211,29 +217,34 @@ func (s *session) makeHome(a *auth.Account, o vfs.Options) {
 func (s *session) fileOptions(a *auth.Account) vfs.Options {
 	o := vfs.Options{
 		Caged:     s.cfg.cages(a),
-		Perms:     a.Perms,
+		Perms:     s.perms(a),
 		Rules:     s.cfg.rules(a),
 		FileUmask: s.cfg.Umask, DirUmask: s.cfg.DirUmask,
 		Charset:    s.cfg.FSCharset,
 		Roots:      &s.srv.roots,
 		NoTruncate: s.cfg.NoTruncate, AutoRename: s.cfg.AutoRename,
 	}
-	if a.Anonymous {
-		o.OnlyNew = true
-		if !s.cfg.AnonCantUpload {
-			o.Perms |= userdb.PermWrite
-		}
-		if s.cfg.AnonCanMkdir {
-			o.Perms |= userdb.PermMkdir
-		}
-	}
-	if s.cfg.NoRename {
-		o.Perms &^= userdb.PermRename
-	}
+	o.OnlyNew = a.Anonymous
 	if s.srv.ActAsUsers {
 		o.As = &vfs.Identity{UID: a.UID, GID: a.GID, Groups: a.Groups}
 	}
 	return o
+}
+
+// perms are what an account may do here: what it is granted, and the configuration
+// allows.
+func (s *session) perms(a *auth.Account) userdb.Perms {
+	perms := a.Perms
+	if a.Anonymous && !s.cfg.AnonCantUpload {
+		perms |= userdb.PermWrite
+	}
+	if a.Anonymous && s.cfg.AnonCanMkdir {
+		perms |= userdb.PermMkdir
+	}
+	if s.cfg.NoRename {
+		perms &^= userdb.PermRename
+	}
+	return perms
 }
 
 // moveTo makes path the working directory.

@@ -111,6 +111,7 @@ var replies = []struct {
 	{errEnded, 426, "Transfer ended by the operator"},
 	{errStalled, 426, "Transfer ended: no data for too long"},
 	{errTooLong, 426, "Transfer ended: it took too long"},
+	{errRevoked, 426, "Transfer aborted"},
 	{errShutdown, 426, "Transfer ended: the server is shutting down"},
 	{errQueue, 426, "Transfer aborted"},
 	{errLost, 426, "Transfer aborted"},

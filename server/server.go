@@ -58,6 +58,7 @@ type Server struct {
 	bulks    sync.Pool // of *bulkBuffer
 
 	handshakes handshakes
+	watcher    *watcher
 
 	// mu guards the fields that follow.
 	mu        sync.Mutex
@@ -75,6 +76,7 @@ func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.L
 	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, tickets: newTickets(),
 		draining: make(chan struct{}), threads: make(chan struct{}, bulkThreads), brief: make(chan struct{}, briefThreads),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]struct{})}
+	s.watcher = newWatcher(log)
 	s.bulks.New = func() any { return new(bulkBuffer) }
 	s.buffers.New = func() any { return new([smallest]byte) }
 	s.Configure(cfg)

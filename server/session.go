@@ -64,6 +64,8 @@ type session struct {
 	failures int
 	name     string // said by USER
 	account  *auth.Account
+	changes  *changes  // of the account; nil if nobody tells of any
+	until    time.Time // when the account's time is to be looked at
 	fs       *vfs.FS
 	quotas   *ledger.Account // who counts its files; nil if nobody needs to
 	share    *rate.Session   // of the bandwidth
@@ -179,20 +181,6 @@ func (s *session) dismiss(why error) {
 	s.hurry()
 }
 
-// farewell logs the end of a session, and sees its client off.
-func (s *session) farewell() {
-	s.endTLS()
-	info := s.entry.Info()
-	s.log.Info("disconnected", "why", s.why, "took", time.Since(info.Started).Round(time.Millisecond),
-		"up", info.TotalUp, "down", info.TotalDown)
-	switch {
-	case s.leaving.Load(): // whoever ended it does not want to wait
-		farewell(s.conn, conclusion)
-	case !s.deaf:
-		farewell(s.conn, lingerTime)
-	}
-}
-
 // wake makes a session that waits for a line look up. Whoever calls has first
 // made true what it will see: its context has ended, or the server drains.
 func (s *session) wake() { s.conn.SetReadDeadline(past) }
@@ -210,12 +198,15 @@ var past = time.Unix(1, 0)
 
 // await waits for a line and runs it.
 func (s *session) await(ctx context.Context) error {
-	s.conn.SetReadDeadline(s.deadline())
+	if err := s.listens(); err != nil {
+		return err
+	}
 	if err := s.called(ctx); err != nil { // a wake before this would have been undone
 		return err
 	}
 	s.linger()
 	text, answer, err := s.in.read()
+	s.heeds()
 	return s.awoken(ctx, text, answer, err)
 }
 
@@ -228,6 +219,9 @@ func (s *session) awoken(ctx context.Context, text string, answer []byte, err er
 		return s.received(ctx, line{text, answer, err})
 	}
 	if err := s.called(ctx); err != nil || time.Now().Before(s.deadline()) {
+		return err
+	}
+	if err := s.lapsed(); err != nil || time.Now().Before(s.deadline()) {
 		return err
 	}
 	if s.account == nil {
@@ -256,7 +250,10 @@ func (s *session) deadline() time.Time {
 	}
 	idle, parked := s.heard.Add(s.idle), s.worked.Add(2*s.idle)
 	if parked.Before(idle) {
-		return parked
+		idle = parked
+	}
+	if !s.until.IsZero() && s.until.Before(idle) { // the wait ends; whether the session does, lapsed says
+		return s.until
 	}
 	return idle
 }
@@ -291,7 +288,10 @@ func (s *session) attend(ctx context.Context) (end error) {
 			} else if lines != nil && !s.encrypted() {
 				s.wake()
 			}
+			end = cmp.Or(end, s.reviewed(ctx))
 			soon.Reset(relook)
+		case <-s.rings():
+			end = cmp.Or(end, s.reviewed(ctx))
 		case l := <-lines:
 			end = cmp.Or(end, s.heed(ctx, l))
 			if s.deaf {
@@ -458,50 +458,6 @@ func (s *session) tally(code int) {
 	}
 }
 
-// Why the server ends a session, beside a transfer's own reasons.
-var (
-	errShutdown      = errors.New("server is stopping")
-	errIdle          = errors.New("idle for too long")
-	errLoginTimeout  = errors.New("no login in time")
-	errTooManyErrors = errors.New("too many refused commands")
-)
-
-// farewells are the last words to a client, by the reason of the parting. To
-// one that is gone, or has had its reply, nothing is said.
-var farewells = []struct {
-	why  error
-	text string
-}{
-	{errShutdown, "Server is shutting down"},
-	{errIdle, "Timeout: no command for too long"},
-	{errLoginTimeout, "Timeout: no login in time"},
-	{errTooManyErrors, "Too many refused commands"},
-	{errQueue, "Too many commands during a transfer"},
-	{errFlood, "Command line too long"},
-}
-
-// leave says goodbye and closes.
-func (s *session) leave(why error) error {
-	if s.xfer != nil { // what it uses is not given up under it
-		s.cut(errLost)
-		s.finish(<-s.xfer.done)
-	}
-	s.bye = true
-	for _, f := range farewells {
-		if errors.Is(why, f.why) {
-			s.reply(say(421, f.text))
-		}
-	}
-	if k, ok := errors.AsType[registry.Kicked](why); ok {
-		if k.Message == "" {
-			s.reply(say(421, "Session ended by the operator"))
-		} else {
-			s.reply(sayf(421, "Session ended by the operator: %s", k.Message))
-		}
-	}
-	return why
-}
-
 // reply writes replies, whole. A client that does not read for a minute is
 // gone: the next read or the loop's end will tell.
 func (s *session) reply(replies ...reply) {
@@ -548,6 +504,9 @@ func (s *session) release() {
 
 // logout forgets the user, and all that was set for it.
 func (s *session) logout() {
+	if s.changes != nil {
+		s.srv.watcher.leave(s, s.account)
+	}
 	if s.fs != nil {
 		s.leaveAccount()
 		s.fs.Close()
@@ -559,6 +518,7 @@ func (s *session) logout() {
 		s.tls.certified, s.tls.caller = false, false
 	}
 	s.fs, s.share, s.account, s.name, s.cwd, s.from = nil, nil, nil, "", "", ""
+	s.changes, s.until = nil, time.Time{}
 	s.ascii, s.mark, s.epsvAll = true, marker{}, false
 	s.announced = 0
 	s.zipped, s.level = false, min(zipLevel, s.cfg.Compression)

@@ -38,6 +38,7 @@ var (
 var (
 	ErrPassword = errors.New("wrong password")
 	ErrDisabled = errors.New("account is disabled")
+	ErrLocked   = errors.New("password is locked")
 	ErrExpired  = errors.New("account has expired")
 	ErrHours    = errors.New("outside the account's hours")
 	ErrAddress  = errors.New("address is not allowed")
@@ -60,6 +61,7 @@ type Attempt struct {
 	SNI            string     // the host that it asked for as TLS began; its own words
 	TLS            bool       // the control connection is encrypted
 	Host           string     // the virtual host that it is for; "" is the server itself
+	At             time.Time  // when; zero is now
 
 	// Certified: the client's certificate says that it is the user of this name,
 	// and an authority that the administrator trusts has signed that. A back-end
@@ -78,6 +80,11 @@ type Account struct {
 	Home     string // "/./" in it parts what is its own from where in there it begins
 	Caged    bool
 	userdb.Limits
+	Expires time.Time // the first moment when it may no longer be used; zero is never
+
+	// DB is the database of ours that the account is of, where changes of it are to
+	// be looked for; zero if it is of another back-end.
+	DB userdb.DB
 
 	// Anonymous is that nobody knows who it is. What it may besides looking and
 	// fetching is the caller's to add.
@@ -250,7 +257,7 @@ func (c *Chain) build(s *settings, ways Ways) ([]Backend, error) {
 // Login returns the account that an attempt opens. It may take as long as ctx
 // lets it; if ctx ends first, nobody is let in.
 func (c *Chain) Login(ctx context.Context, a Attempt) (Account, error) {
-	a.From, a.Local = a.From.Unmap().WithZone(""), a.Local.Unmap().WithZone("")
+	a = a.plain()
 	s := c.settings.Load()
 	account, err := c.ask(ctx, s, a)
 	if err == nil {

@@ -88,7 +88,7 @@ func TestLogin(t *testing.T) {
 	})
 	c := testChain(t, options(db))
 	got, err := c.Login(t.Context(), attempt("bob", secret))
-	want := Account{Name: "bob", UID: 1000, GID: 1001, Home: "/srv/ftp/bob",
+	want := Account{Name: "bob", UID: 1000, GID: 1001, Home: "/srv/ftp/bob", DB: db,
 		Limits: userdb.Limits{Perms: userdb.PermList, QuotaBytes: userdb.LimitOf(5), UploadRate: 7}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)

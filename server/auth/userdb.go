@@ -44,7 +44,7 @@ func (u *found) account() Account {
 	if u.start != "" {
 		home += "/." + u.start
 	}
-	return Account{Name: u.Name, UID: u.UID, GID: u.GID, Home: home, Caged: u.Caged, Limits: u.Limits}
+	return Account{Name: u.Name, UID: u.UID, GID: u.GID, Home: home, Caged: u.Caged, Limits: u.Limits, Expires: u.Expires}
 }
 
 func (b *users) find(name string) (found, error) {
@@ -87,13 +87,13 @@ func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
 		return Account{}, denied(hashErr)
 	case !ok:
 		return Account{}, denied(ErrPassword)
-	case u.Disabled:
-		return Account{}, denied(ErrDisabled)
-	case !u.Expires.IsZero() && !time.Now().Before(u.Expires):
-		return Account{}, denied(ErrExpired)
+	}
+	if err := Standing(u.User, a.time()); err != nil {
+		return Account{}, denied(err)
 	}
 	account := u.account()
 	if u.ours {
+		account.DB = b.db
 		account.granted = func() { b.granted(a, u.User) }
 	}
 	return account, nil
