@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -77,7 +78,11 @@ func certError(err error) error {
 			if f.Pair.Key != "" {
 				made += " --key " + f.Pair.Key
 			}
-			faults[i] = fmt.Errorf("CertFile: %w; \"portreeve cert new %s\" makes one", f, made)
+			makes := "makes one"
+			if _, err := os.Lstat(f.Pair.Cert); err == nil { // which is somebody's, and not to be replaced unasked
+				made, makes = "--force "+made, "makes another"
+			}
+			faults[i] = fmt.Errorf("CertFile: %w; \"portreeve cert new %s\" %s", f, made, makes)
 		}
 	}
 	return usagef("%w", errors.Join(faults...))

@@ -24,24 +24,32 @@ Pure-FTPd and more. portreeve.conf(5) describes them.`
 	return group
 }
 
-const configFileHelp = `Without --config it is ` + systemConfig + ` if that is there and
+const configFileHelp = `If none is named, it is ` + systemConfig + ` if that is there and
 the user is root, else none.`
 
 func newConfigCheck(e *env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check [--config FILE]",
+		Use:   "check [FILE]",
 		Short: "Tell every fault of a configuration file",
 		Long: `Check reads a configuration file as serve would and tells every fault with file
 and line; then the exit status is 2. Of a good file it says so, and which of
 its directives are accepted but not yet in effect.
 
 ` + configFileHelp,
-		Example: "  portreeve config check --config ./portreeve.conf && systemctl reload portreeve",
-		Args:    cobra.NoArgs,
+		Example: "  portreeve config check ./portreeve.conf && systemctl reload portreeve",
+		Args:    cobra.MaximumNArgs(1),
 	}
 	source := &configSource{env: e, given: new(config.Given[server.Config])}
 	addConfigFlag(cmd, source)
-	cmd.RunE = func(*cobra.Command, []string) error { return runConfigCheck(e, source) }
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			if source.file != "" {
+				return usagef("two configuration files: %s and %s", source.file, args[0])
+			}
+			source.file = args[0]
+		}
+		return runConfigCheck(e, source)
+	}
 	return cmd
 }
 
