@@ -275,6 +275,15 @@ func isHost(text string) bool {
 	})
 }
 
+// Remarks are what an administrator should know of a configuration that holds.
+func (c Config) Remarks() []string {
+	var all []string
+	if c.Bonjour != "" {
+		all = append(all, "Bonjour: no name is announced; a responder of the system, such as Avahi, can do that")
+	}
+	return all
+}
+
 // Pending returns the names of the directives that differ from their default
 // although their feature is not there yet.
 func (c Config) Pending() []string {

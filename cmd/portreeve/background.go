@@ -27,6 +27,9 @@ func warnBackground(e *env, cfg server.Config) {
 	if names := cfg.Pending(); len(names) > 0 {
 		fmt.Fprintln(e.err, "portreeve: not yet in effect: "+strings.Join(names, ", "))
 	}
+	for _, remark := range cfg.Remarks() {
+		fmt.Fprintln(e.err, "portreeve: "+remark)
+	}
 	if cfg.LogFile == "" {
 		fmt.Fprintln(e.err, "portreeve: in the background without LogFile nothing is logged")
 	}

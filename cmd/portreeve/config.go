@@ -32,8 +32,9 @@ func newConfigCheck(e *env) *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Tell every fault of a configuration file",
 		Long: `Check reads a configuration file as serve would and tells every fault with file
-and line; then the exit status is 2. Of a good file it says so, and which of
-its directives are accepted but not yet in effect.
+and line; then the exit status is 2. Of a good file it says so, and what
+else there is to know: which of its directives are accepted but not yet in
+effect, and which do nothing here.
 
 ` + configFileHelp,
 		Example: "  portreeve config check ./portreeve.conf && systemctl reload portreeve",
@@ -76,6 +77,9 @@ func runConfigCheck(e *env, source *configSource) error {
 	}
 	if names := cfg.Pending(); len(names) > 0 {
 		said += "; not yet in effect: " + strings.Join(names, ", ")
+	}
+	for _, remark := range cfg.Remarks() {
+		said += "\n" + remark
 	}
 	_, err = fmt.Fprintln(e.out, said)
 	return err

@@ -143,6 +143,9 @@ func (d *daemon) greet(cfg server.Config) {
 	if names := cfg.Pending(); len(names) > 0 {
 		d.log.Warn("not yet in effect: " + strings.Join(names, ", "))
 	}
+	for _, remark := range cfg.Remarks() {
+		d.log.Warn(remark)
+	}
 	if !d.ftp.ActAsUsers {
 		d.log.Info("not started as root: files are touched as the daemon's own user, for everybody")
 	}
