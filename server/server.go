@@ -57,6 +57,7 @@ type Server struct {
 	rates    rate.Tree
 	bulks    sync.Pool // of *bulkBuffer
 
+	names      *clientNames
 	handshakes handshakes
 	watcher    *watcher
 
@@ -73,7 +74,7 @@ var ErrClosed = errors.New("server closed")
 
 // New makes a server of cfg. It listens to nothing yet.
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
-	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, tickets: newTickets(),
+	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, tickets: newTickets(), names: newClientNames(),
 		draining: make(chan struct{}), threads: make(chan struct{}, bulkThreads), brief: make(chan struct{}, briefThreads),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]struct{})}
 	s.watcher = newWatcher(log)
@@ -227,6 +228,9 @@ func (s *Server) open(conn net.Conn, implicit bool) (context.Context, *session) 
 	c.log.Debug("connected", "port", peer.Port(), "local", local)
 	if via := addrPort(conn.RemoteAddr()); via != peer {
 		c.log.Debug("behind a proxy", "via", via)
+	}
+	if !cfg.DontResolve {
+		s.name(c.entry, peer.Addr(), c.log)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -85,6 +85,7 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	r := &rig{t: t, net: newMemory(), home: home, logs: logs}
 	r.srv = New(cfg, registry.New(registry.Limits{}), chain, log)
 	r.srv.network = r.net
+	r.srv.names.resolver = dns{}
 	r.srv.GetCertificate = giveTestCertificate
 	r.srv.Ledger = ledger.New(log)
 	t.Cleanup(r.srv.Ledger.Close)
@@ -106,6 +107,23 @@ func ways(cfg *Config, h *VirtualHost, home string) (w auth.Ways) {
 		}}}
 	}
 	return w
+}
+
+// dns has the addresses that have a name in tests, and the names that lead back.
+type dns map[string]string
+
+func (d dns) LookupAddr(_ context.Context, addr string) ([]string, error) {
+	if name, ok := d[addr]; ok {
+		return []string{name}, nil
+	}
+	return nil, errors.New("no such host")
+}
+
+func (d dns) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	if addr, err := netip.ParseAddr(d[host]); err == nil {
+		return []netip.Addr{addr}, nil
+	}
+	return nil, errors.New("no such host")
 }
 
 // cheapCost makes hashing too cheap to notice.

@@ -323,6 +323,9 @@ func (s *session) greetUser(attrs ...any) {
 		s.srv.tickets.own(s.tls.token, s.account.Name, s.hostName())
 		attrs = append(attrs, s.tls.describe()...)
 	}
+	if name := s.entry.Name(); name != "" {
+		attrs = append(attrs, "name", name)
+	}
 	s.log.Info("logged in", attrs...)
 }
 

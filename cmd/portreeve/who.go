@@ -168,7 +168,9 @@ func hostNames(ctx context.Context, infos []session.Info, lookup func(context.Co
 	)
 	addrs := make(chan netip.Addr, len(infos))
 	for _, i := range infos {
-		if addr := i.Remote.Addr(); addr.IsValid() {
+		if addr := i.Remote.Addr(); i.Name != "" { // the daemon knows it already
+			names[addr] = i.Name
+		} else if addr.IsValid() {
 			if _, seen := names[addr]; !seen {
 				names[addr] = ""
 				addrs <- addr

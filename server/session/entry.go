@@ -11,7 +11,7 @@ import (
 
 // An Entry is one session's place in the registry. The session that opened it
 // is the only one to call its methods, but for Moved, which is for the goroutine
-// that moves the file, and Info, which is for all.
+// that moves the file, and SetName and Info, which are for all.
 type Entry struct {
 	// Given at birth, never changed
 	reg           *Registry
@@ -32,6 +32,7 @@ type Entry struct {
 	cwd      string
 	command  string
 	client   string
+	name     string
 	host     string
 	tls      string
 	since    time.Time // Login, Logout or End
@@ -147,6 +148,20 @@ func (e *Entry) SetHost(name string) {
 	e.mu.Unlock()
 }
 
+// SetName records the name of the client's host. It may be called by anybody.
+func (e *Entry) SetName(name string) {
+	e.mu.Lock()
+	e.name = name
+	e.mu.Unlock()
+}
+
+// Name returns the name of the client's host, "" if none is known yet.
+func (e *Entry) Name() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.name
+}
+
 // SetTLS records the version of TLS on the control connection, "" for none.
 func (e *Entry) SetTLS(version string) {
 	e.mu.Lock()
@@ -230,7 +245,7 @@ func (e *Entry) read(i *Info) {
 	i.Size = -1
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	i.User, i.Cwd, i.Command, i.Client, i.Host, i.TLS = e.account, e.cwd, e.command, e.client, e.host, e.tls
+	i.User, i.Cwd, i.Command, i.Client, i.Name, i.Host, i.TLS = e.account, e.cwd, e.command, e.client, e.name, e.host, e.tls
 	i.State, i.Since, i.Active = Login, e.since, e.active
 	if e.loggedIn {
 		i.State = Idle

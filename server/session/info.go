@@ -76,6 +76,7 @@ type Info struct {
 	// Connection
 	ID      ID             `json:"id"`
 	Remote  netip.AddrPort `json:"remote"`
+	Name    string         `json:"name"` // of the client's host, "" if none is known
 	Local   netip.AddrPort `json:"local"`
 	Started time.Time      `json:"started"` // connected
 	TLS     string         `json:"tls"`     // version, "" if in clear

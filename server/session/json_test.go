@@ -15,7 +15,7 @@ func sample() Info {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	return Info{
 		ID: 7, Remote: netip.MustParseAddrPort("[2001:db8::1]:40000"), Local: ftpd, Started: at, TLS: "TLS 1.3",
-		Client: "lftp", Host: "ftp.example.org", User: "joe", State: Downloading, Since: at.Add(time.Second), Cwd: "/a", Command: "RETR b",
+		Name: "client.example.org", Client: "lftp", Host: "ftp.example.org", User: "joe", State: Downloading, Since: at.Add(time.Second), Cwd: "/a", Command: "RETR b",
 		Active: at.Add(1500 * time.Millisecond), Path: "/a/b", Offset: 1, Size: 2, Moved: 3, Rate1s: 4, Rate10s: 5,
 		RateAvg: 6, TotalUp: 7, TotalDown: 8, Uploads: 9, Downloads: 10, FilesUp: 11, FilesDown: 12,
 	}
@@ -25,7 +25,7 @@ func sample() Info {
 func TestJSONNames(t *testing.T) {
 	i := sample()
 	got := string(i.AppendJSON(nil))
-	want := `{"id":7,"remote":"[2001:db8::1]:40000","local":"192.0.2.9:21","started":"2026-03-01T12:00:00Z",` +
+	want := `{"id":7,"remote":"[2001:db8::1]:40000","name":"client.example.org","local":"192.0.2.9:21","started":"2026-03-01T12:00:00Z",` +
 		`"tls":"TLS 1.3","client":"lftp","vhost":"ftp.example.org","user":"joe","state":"downloading","since":"2026-03-01T12:00:01Z",` +
 		`"cwd":"/a","command":"RETR b","active":"2026-03-01T12:00:01.5Z","path":"/a/b","offset":1,"size":2,"moved":3,` +
 		`"rate_1s":4,"rate_10s":5,"rate_avg":6,"total_up":7,"total_down":8,"uploads":9,"downloads":10,` +
@@ -73,7 +73,7 @@ func TestJSONIsEncodingJSONs(t *testing.T) {
 		strings.Repeat("x", 5000), `","path":"`, `}`, "{", "😀",
 	} {
 		i := sample()
-		i.Path, i.User, i.Command, i.Cwd, i.Client, i.TLS, i.Host = text, text, text, text, text, text, text
+		i.Path, i.User, i.Command, i.Cwd, i.Client, i.TLS, i.Host, i.Name = text, text, text, text, text, text, text, text
 		checkJSON(t, i)
 	}
 	i := sample()

@@ -147,8 +147,9 @@ func TestLifeOfAnEntry(t *testing.T) {
 		e.SetTLS("TLS 1.3")
 		e.SetClient("lftp/4.9")
 		e.SetHost("ftp.example.org")
+		e.SetName("client.example.org")
 		e.SetCommand("PASS ****")
-		want.TLS, want.Client, want.Host, want.Command, want.Active = "TLS 1.3", "lftp/4.9", "ftp.example.org", "PASS ****", time.Now()
+		want.TLS, want.Client, want.Host, want.Name, want.Command, want.Active = "TLS 1.3", "lftp/4.9", "ftp.example.org", "client.example.org", "PASS ****", time.Now()
 		time.Sleep(time.Second)
 		if err := e.Login("", "joe", 1); err != nil {
 			t.Fatal(err)
@@ -173,7 +174,7 @@ func TestLifeOfAnEntry(t *testing.T) {
 
 		e.End(nil)
 		e.End(nil) // counts once
-		want = Info{ID: 1, Remote: want.Remote, Local: ftpd, Started: began, TLS: want.TLS, Client: want.Client, Host: want.Host,
+		want = Info{ID: 1, Remote: want.Remote, Local: ftpd, Started: began, TLS: want.TLS, Client: want.Client, Host: want.Host, Name: want.Name,
 			User: "joe", State: Idle, Since: time.Now(), Cwd: "/pub", Command: want.Command, Active: want.Active,
 			Size: -1, TotalUp: 200, Uploads: 1, FilesUp: 1}
 		check("after 226")
