@@ -155,6 +155,13 @@ func (l *Ledger) later() {
 	}
 }
 
+func (l *Ledger) stopTimerLocked() {
+	if l.timer != nil && l.timer.Stop() {
+		l.work.Done()
+	}
+	l.timer = nil
+}
+
 // Flush writes what has changed.
 func (l *Ledger) Flush() {
 	written := l.flush()
@@ -173,7 +180,7 @@ func (l *Ledger) flush() (written []*Account) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.mu.Lock()
-	l.timer = nil
+	l.stopTimerLocked()
 	byDB := make(map[userdb.DB]map[string]*Account)
 	for k, a := range l.accounts {
 		if !a.isMarked() {
@@ -244,10 +251,7 @@ func (l *Ledger) forget(a *Account) {
 func (l *Ledger) Close() {
 	l.mu.Lock()
 	l.closed = true
-	if l.timer != nil && l.timer.Stop() {
-		l.work.Done()
-	}
-	l.timer = nil
+	l.stopTimerLocked()
 	l.mu.Unlock()
 	l.stop()
 	idle := make(chan struct{})
