@@ -77,6 +77,15 @@ func Open(name string) (*File, error) {
 	return db, nil
 }
 
+// Is tells whether the file of that name is of this kind.
+func Is(name string) bool {
+	f, err := Open(name)
+	if err == nil {
+		f.Close()
+	}
+	return err == nil || errors.Is(err, ErrDamaged)
+}
+
 // New reads what is elsewhere than in a file.
 func New(from io.ReaderAt, size int64) (*File, error) {
 	var start [len(magic)]byte

@@ -158,6 +158,9 @@ func TestOpen(t *testing.T) {
 		if _, err := Open(path); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if Is(path) {
+			t.Errorf("%s is one", name)
+		}
 	}
 	if _, err := Open(dir); !errors.Is(err, ErrFormat) {
 		t.Errorf("a folder: %v", err)
@@ -189,6 +192,9 @@ func TestFromPurePw(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	if !Is(pdb) {
+		t.Error("it is none")
+	}
 	i := 0
 	for u, err := range f.All() {
 		if err != nil || i >= len(want) || u != want[i] {

@@ -250,6 +250,8 @@ func (c *Config) Validate() error {
 			config.ShowSize(userdb.Cost(c.PasswordCost).Memory(), 1))
 	case c.PassiveIP != "" && !isHost(c.PassiveIP):
 		return fmt.Errorf("ForcePassiveIP: %q is neither an IPv4 address nor a name", c.PassiveIP)
+	case c.validateAuth() != nil:
+		return c.validateAuth()
 	case checkHosts(c.VirtualHosts) != nil:
 		return checkHosts(c.VirtualHosts)
 	case c.checkRates() != nil:
@@ -280,6 +282,9 @@ func (c Config) Remarks() []string {
 	var all []string
 	if c.Bonjour != "" {
 		all = append(all, "Bonjour: no name is announced; a responder of the system, such as Avahi, can do that")
+	}
+	if said := c.passedOver(); said != "" {
+		all = append(all, said)
 	}
 	return all
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"portreeve/config"
+	"portreeve/server/auth"
 )
 
 // A directive of Pure-FTPd: its letter, its long flag, and a value in the form
@@ -475,6 +476,16 @@ func TestValidate(t *testing.T) {
 		"IPV4Only yes\nIPV6Only yes":         "IPV4Only and IPV6Only",
 		"AnonymousOnly yes\nNoAnonymous yes": "AnonymousOnly and NoAnonymous",
 		`UserDB ""`:                          "UserDB is empty",
+		"PAMAuthentication yes":              "PAMAuthentication: PAM is not built in; use UnixAuthentication",
+		"Auth pam anonymous":                 "PAMAuthentication: PAM is not built in; use UnixAuthentication",
+		"Auth pam pam":                       "PAMAuthentication: ",
+		"PAMAuthentication yes\nPureDB /x":   "",
+		"PureDB /x\nPAMAuthentication yes":   "",
+		"PAMAuthentication no":               "",
+		"Auth pam userdb":                    "",
+		"LDAPConfigFile /x\nPureDB /x":       "LDAPConfigFile: LDAP is not built in; use ExtAuth",
+		"PureDB /x\nMySQLConfigFile /x":      "MySQLConfigFile: MySQL is not built in; use ExtAuth",
+		"Auth userdb pgsql:/x":               "PGSQLConfigFile: PostgreSQL is not built in; use ExtAuth",
 		`Bind ""`:                            "Bind is empty",
 		"Bind \"\"\nTLS 1\nImplicitTLS ,990": "",
 		"ImplicitTLS ,990":                   "ImplicitTLS needs TLS 1",
@@ -509,6 +520,39 @@ func TestPending(t *testing.T) {
 	}
 	if got := c.Pending(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// Debian's files ask PAM too, which is passed over beside another way, and said so.
+func TestAuthentication(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                   "userdb:/u",
+		"PAMAuthentication no":               "userdb:/u",
+		"Auth userdb":                        "userdb:/u",
+		"Auth userdb:/v unix":                "userdb:/v unix",
+		"Auth unix puredb:/p anonymous":      "unix puredb:/p anonymous",
+		"UnixAuthentication yes\nPureDB /p":  "unix puredb:/p",
+		"PureDB /p\nExtAuth /s\nAuth userdb": "puredb:/p extauth:/s userdb:/u",
+		"PAMAuthentication yes\nUnixAuthentication no\nPureDB /p\nMinUID 1000": "puredb:/p!",
+		"UnixAuthentication yes\nPAMAuthentication yes":                        "unix!",
+	} {
+		c := DefaultConfig()
+		c.UserDB = "/u"
+		if _, err := Directives.Read(&c, strings.NewReader(text), "x.conf"); err != nil {
+			t.Fatal(err)
+		}
+		want, passed := strings.CutSuffix(want, "!")
+		if got := showMethods(c.Authentication()); got != want || c.Validate() != nil {
+			t.Errorf("%q asks %s, not %s", text, got, want)
+		}
+		if said := c.passedOver(); passed != (said != "") || passed && !strings.HasSuffix(said, ": logins are asked of "+want) {
+			t.Errorf("%q says %q", text, said)
+		}
+	}
+	for _, k := range authKinds { // what is not missing is there
+		if k.missing == "" != slices.Contains(auth.Kinds(), k.name) {
+			t.Errorf("%s is among %q, or not", k.name, auth.Kinds())
+		}
 	}
 }
 

@@ -41,11 +41,13 @@ func (s *session) openAccount(a *auth.Account, o *vfs.Options) *ledger.Account {
 	if s.srv.Ledger == nil || a.Anonymous || a.UID == 0 || !o.Caged && !strings.Contains(a.Home, "/./") {
 		return nil
 	}
-	db := s.cfg.HostUsers(s.host)
-	if db == "" {
-		db = s.cfg.UserDB
+	db, name := a.DB, a.Name
+	if db == (userdb.DB{}) {
+		if db = userdb.At(s.cfg.UserDB); s.usersOf(a) != "" { // another than the server's user of that name
+			name += ":" + s.hostName()
+		}
 	}
-	o.Account, o.KeepUsage = s.srv.Ledger.Open(userdb.At(db), a.Name), s.cfg.QuotaFile
+	o.Account, o.KeepUsage = s.srv.Ledger.Open(db, name), s.cfg.QuotaFile
 	return o.Account
 }
 

@@ -95,8 +95,8 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 // ways are how to log in to a virtual host, nil for the server itself. There
 // anonymous sees a home, whatever the configuration says.
 func ways(cfg *Config, h *VirtualHost, home string) (w auth.Ways) {
-	if db := cfg.HostUsers(h); db != "" {
-		w.Methods = []auth.Method{{Kind: "userdb", Arg: db}}
+	for _, m := range cfg.HostLogins(h) {
+		w.Methods = append(w.Methods, auth.Method(m))
 	}
 	if root, ok := cfg.HostAnonymous(h); ok && root != "" {
 		if root == cfg.AnonymousRoot {

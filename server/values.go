@@ -196,65 +196,6 @@ func passiveLimits(p *PassiveLimits) config.Value {
 	return config.Counts(&p.All, &p.Each, "all each", " ", 0)
 }
 
-// authKinds are Pure-FTPd's authentication methods, and our own database.
-var authKinds = []authKind{
-	{"userdb", false}, {"puredb", true}, {"extauth", true}, {"ldap", true},
-	{"mysql", true}, {"pgsql", true}, {"pam", false}, {"unix", false},
-}
-
-type authKind struct {
-	name     string
-	needsArg bool
-}
-
-func authMethods(p *[]AuthMethod) config.Value {
-	return config.ListOf(p, "kind[:argument]", func(s string) ([]AuthMethod, error) {
-		var list []AuthMethod
-		for word := range strings.FieldsSeq(s) {
-			kind, arg, _ := strings.Cut(word, ":")
-			i := slices.IndexFunc(authKinds, func(k authKind) bool { return strings.EqualFold(k.name, kind) })
-			switch {
-			case i < 0:
-				return nil, fmt.Errorf("%q is no authentication method", kind)
-			case authKinds[i].needsArg && arg == "":
-				return nil, fmt.Errorf("%s needs an argument: %[1]s:FILE", kind)
-			}
-			list = append(list, AuthMethod{authKinds[i].name, arg})
-		}
-		return list, nil
-	}, func(list []AuthMethod) string {
-		var words []string
-		for _, m := range list {
-			if m.Arg != "" {
-				m.Kind += ":"
-			}
-			words = append(words, m.Kind+m.Arg)
-		}
-		return strings.Join(words, " ")
-	})
-}
-
-// authFile is a directive whose value is the argument of one kind; authSwitch
-// is one that turns a kind on.
-func authFile(p *[]AuthMethod, kind string) config.Value {
-	return config.ListOf(p, "path", func(s string) ([]AuthMethod, error) {
-		if len(strings.Fields(s)) != 1 || strings.TrimSpace(s) != s {
-			return nil, fmt.Errorf("%q is not one path", s)
-		}
-		return []AuthMethod{{kind, s}}, nil
-	}, func([]AuthMethod) string { return "" })
-}
-
-func authSwitch(p *[]AuthMethod, kind string) config.Value {
-	return config.ListOf(p, "yes|no", func(s string) ([]AuthMethod, error) {
-		var on bool
-		if err := config.YesNo(&on).Set(s); err != nil || !on {
-			return nil, err
-		}
-		return []AuthMethod{{kind, ""}}, nil
-	}, func([]AuthMethod) string { return "" })
-}
-
 // acmeNames reads the names of a certificate a line.
 func acmeNames(p *[][]string) config.Value {
 	return config.ListOf(p, "name...", func(s string) ([][]string, error) {

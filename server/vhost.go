@@ -194,24 +194,28 @@ func (c *Config) host(name string) *VirtualHost {
 	return nil
 }
 
-// HostUsers, HostAnonymous and AllowsAnonymous tell what holds at a virtual
-// host; nil is the server itself.
+// HostLogins and HostAnonymous tell what holds at a virtual host; nil is the
+// server itself.
 
-// HostUsers returns the database of users, "" if there are none.
-func (c *Config) HostUsers(h *VirtualHost) string {
-	if h == nil || h.Users == "" {
-		return c.UserDB
+// HostLogins returns the ways to log in, anonymously aside: to a host with users
+// of its own they are the only one.
+func (c *Config) HostLogins(h *VirtualHost) []AuthMethod {
+	switch {
+	case h == nil || h.Users == "":
+		return c.Authentication()
+	case h.Users == Without:
+		return nil
 	}
-	return strings.TrimPrefix(h.Users, Without)
+	return []AuthMethod{{"userdb", h.Users}}
 }
 
 // usersOf is the database that tells an account from another one of its name, ""
 // for the server's own. Anonymous is one and the same everywhere.
 func (s *session) usersOf(a *auth.Account) string {
-	if db := s.cfg.HostUsers(s.host); !a.Anonymous && db != s.cfg.UserDB {
-		return db
+	if s.host == nil || a.Anonymous || s.host.Users == s.cfg.UserDB {
+		return ""
 	}
-	return ""
+	return strings.TrimPrefix(s.host.Users, Without)
 }
 
 // HostAnonymous returns the root of anonymous, "" for that of the system user,

@@ -4,6 +4,7 @@ import (
 	"os/user"
 	"strconv"
 
+	"portreeve/puredb"
 	"portreeve/server"
 	"portreeve/server/ledger"
 	"portreeve/server/vfs"
@@ -41,13 +42,14 @@ func groupsOf(uid int) (groups []int) {
 
 // recount counts the files of users whom a daemon was writing for when it died.
 func (d *daemon) recount(cfg server.Config) {
-	dbs := []string{cfg.UserDB}
+	logins := append([]server.AuthMethod{{Kind: "userdb", Arg: cfg.UserDB}}, cfg.Authentication()...)
 	for i := range cfg.VirtualHosts {
-		dbs = append(dbs, cfg.HostUsers(&cfg.VirtualHosts[i]))
+		logins = append(logins, cfg.HostLogins(&cfg.VirtualHosts[i])...)
 	}
-	seen := map[string]bool{"": true}
-	for _, path := range dbs {
-		if seen[path] {
+	seen := make(map[string]bool)
+	for _, m := range logins {
+		path := m.Arg
+		if m.Kind != "userdb" && m.Kind != "puredb" || seen[path] || puredb.Is(path) {
 			continue
 		}
 		seen[path] = true

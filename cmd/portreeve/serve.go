@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"os/user"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -278,14 +279,22 @@ func authOptions(cfg server.Config, log *slog.Logger) auth.Options {
 }
 
 // methods are the ways to log in to a virtual host; nil is the server itself.
-// Anonymous comes first, so that no user can be in its place.
+// Anonymous comes first, so that no user can be in its place, unless the
+// configuration has put it elsewhere.
 func methods(cfg server.Config, host *server.VirtualHost) []auth.Method {
 	var all []auth.Method
-	if root, ok := cfg.HostAnonymous(host); ok {
-		all = append(all, auth.Method{Kind: "anonymous", Arg: root})
+	root, anonymous := cfg.HostAnonymous(host)
+	for _, m := range cfg.HostLogins(host) {
+		switch {
+		case m.Kind != "anonymous":
+			all = append(all, auth.Method(m))
+		case anonymous:
+			all = append(all, auth.Method{Kind: m.Kind, Arg: root})
+			anonymous = false // once is enough
+		}
 	}
-	if db := cfg.HostUsers(host); db != "" {
-		all = append(all, auth.Method{Kind: "userdb", Arg: db})
+	if anonymous {
+		all = slices.Insert(all, 0, auth.Method{Kind: "anonymous", Arg: root})
 	}
 	return all
 }
