@@ -54,6 +54,12 @@ func newPw(e *env) *cobra.Command {
 	shared.StringVarP(&opts.file, "passwd-file", "f", "", "refused: there is no text file here")
 	shared.BoolVarP(&opts.index, "mkdb", "m", false, "accepted and not needed: there is nothing to rebuild")
 	hideFlags(shared, "passwd-file", "mkdb")
+	completeUserNames(e, opts, group)
+	return group
+}
+
+// completeUserNames has the commands of a group complete the name of a user.
+func completeUserNames(e *env, opts *pwOptions, group *cobra.Command) {
 	for _, cmd := range group.Commands() {
 		if strings.Contains(cmd.Use, " NAME") && cmd.Name() != "useradd" {
 			cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
@@ -64,7 +70,6 @@ func newPw(e *env) *cobra.Command {
 			}
 		}
 	}
-	return group
 }
 
 // at returns the database that the options and the environment name.
