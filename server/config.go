@@ -159,8 +159,6 @@ type (
 		Addr netip.Addr
 		Port uint16
 	}
-	// A Ratio lets Down parts be fetched for Up parts sent; the zero Ratio is none.
-	Ratio struct{ Up, Down int }
 	// A Quota is the default for users without their own; the zero Quota is none.
 	Quota struct{ Files, MiB int64 }
 	// PerUserLimits is the most sessions of one account, and of anonymous; 0 is no limit.

@@ -64,6 +64,9 @@ func (s *session) cmdCOMB(ctx context.Context, arg string) (reply, error) {
 // join writes one file after the other to a new one that becomes path. One that
 // is to be replaced can be among them: it lasts until the end.
 func (s *session) join(ctx context.Context, verb, path string, parts []string, done reply) (reply, error) {
+	if err := s.roomFor(path); err != nil {
+		return reply{}, err
+	}
 	up, err := s.fs.Write(path, vfs.How{Hidden: true})
 	if err != nil {
 		return reply{}, s.unsaved(path, err)

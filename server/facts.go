@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -217,13 +218,17 @@ func (s *session) cmdPRET(_ context.Context, arg string) (reply, error) {
 	}
 	switch c.name {
 	case "RETR":
-		file, _, err := s.fs.Read(s.file(path))
+		file, info, err := s.fs.Read(s.file(path))
 		if err != nil {
 			return reply{}, err
 		}
 		file.Close()
+		_, n, _ := s.mark.of(info.Size) // a marker that is wrong is for RETR to refuse
+		if err := s.mayRetrieve(n); err != nil {
+			return reply{}, err
+		}
 	case "STOR", "APPE":
-		if err := s.fs.Storable(s.file(path)); err != nil {
+		if err := cmp.Or(s.fs.Storable(s.file(path)), s.roomFor(s.file(path))); err != nil {
 			return s.refusal(c, err), nil
 		}
 	}

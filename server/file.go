@@ -46,6 +46,9 @@ func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 		}
 		err = seekTo(file, first)
 	}
+	if err == nil {
+		err = s.mayRetrieve(n)
+	}
 	if err != nil {
 		file.Close()
 		return reply{}, err
@@ -108,6 +111,9 @@ func hint(arg string) string {
 func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (reply, error) {
 	if s.ascii && s.mark != (marker{}) { // where that is on disk cannot be known
 		return reply{}, vfs.ErrOffset
+	}
+	if err := s.roomFor(path); err != nil {
+		return reply{}, err
 	}
 	how.Expect = s.expected()
 	up, err := s.fs.Write(path, how)

@@ -40,7 +40,8 @@ type greeting struct {
 	idle          time.Duration
 	onlyAnonymous bool // nobody else may log in here
 	noAnonymous   bool
-	fxp, ipv6     bool // for everybody; also
+	fxp, ipv6     bool  // for everybody; also
+	users, others Ratio // others is anonymous
 }
 
 // greeting gathers the facts for a client that has just come.
@@ -50,7 +51,7 @@ func (s *session) greeting() greeting {
 		number: s.srv.Sessions.Len(), most: c.MaxClients, now: time.Now(),
 		local: s.local, peer: s.peer, idle: c.MaxIdleTime,
 		onlyAnonymous: c.AnonymousOnly || c.TrustedIP.IsValid() && c.TrustedIP != s.local.Addr(),
-		noAnonymous:   c.NoAnonymous, fxp: c.AnonFXP, ipv6: c.servesIPv6()}
+		noAnonymous:   c.NoAnonymous, fxp: c.AnonFXP, ipv6: c.servesIPv6(), users: c.UserRatio, others: c.AnonRatio}
 }
 
 // servesIPv6 tells whether a socket is at an IPv6 address.
@@ -92,6 +93,7 @@ func (g greeting) reply() (r reply, err error) {
 	if g.fxp {
 		lines = append(lines, phrasef("This server supports FXP transfers"))
 	}
+	lines = append(lines, g.ratios()...)
 	if len(own) == 0 {
 		if g.ipv6 && g.peer.Addr().Is4() {
 			lines = append(lines, phrasef("IPv6 connections are also welcome on this server"))
@@ -99,6 +101,21 @@ func (g greeting) reply() (r reply, err error) {
 		lines = append(lines, g.patience())
 	}
 	return proseOf(220, lines), err
+}
+
+// ratios tells who has to send something.
+func (g greeting) ratios() (lines []phrase) {
+	if g.users != (Ratio{}) {
+		lines = append(lines, phrasef("RATIOS ARE ENABLED FOR EVERYONE:"), g.users.terms())
+	}
+	if g.others != (Ratio{}) && !g.noAnonymous {
+		lines = append(lines, phrasef("ANONYMOUS USERS ARE SUBJECT TO AN UL/DL RATIO:"), g.others.terms())
+	}
+	return lines
+}
+
+func (r Ratio) terms() phrase {
+	return phrasef("to download %d Mb, uploading %d Mb of goodies is mandatory", r.Down, r.Up)
 }
 
 func (g greeting) patience() phrase {
@@ -141,6 +158,9 @@ func (s *session) welcome() reply {
 		if s.cfg.UserFXP || s.cfg.AnonFXP {
 			lines = append(lines, phrasef("This server supports FXP transfers"))
 		}
+		if r := s.ratio(); r != (Ratio{}) {
+			lines = append(lines, phrasef("You must respect a %d:%d (UL/DL) ratio", r.Up, r.Down))
+		}
 		lines = append(lines, s.notice(".banner")...)
 		lines = append(lines, s.usage()...)
 	}
@@ -163,7 +183,7 @@ func (s *session) parting() reply {
 	}
 	i := s.entry.Info()
 	return proseOf(221, []phrase{
-		phrasef("You uploaded %d and downloaded %d kbytes", (i.TotalUp+1023)>>10, (i.TotalDown+1023)>>10), phrasef("Goodbye")})
+		phrasef("You uploaded %d and downloaded %d kbytes", kbytes(i.TotalUp), kbytes(i.TotalDown)), phrasef("Goodbye")})
 }
 
 // timed adds to the reply that ends a transfer how fast that was.

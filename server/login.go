@@ -193,6 +193,8 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 		quotas.Use(files, s.quota(a))
 	}
 	s.joinRates()
+	s.before = sums{}
+	s.before.up, s.before.down = s.moved()
 	s.changes, s.until = s.srv.watcher.join(s, a), a.Until(time.Now())
 	s.shownAs = columnName(a.Name)
 	s.moveTo(files.Home())

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -64,6 +65,9 @@ func (s *session) cmdALLO(_ context.Context, arg string) (reply, error) {
 	}
 	if left, limited := s.fs.Left(); limited && (n > left.Bytes || left.Files == 0) {
 		return s.withUsage(say(552, "Quota exceeded")), nil
+	}
+	if errors.Is(s.roomFor(s.cwd), errCrowded) {
+		return replyFor(errCrowded), nil
 	}
 	if free, err := s.fs.Free(s.cwd); err == nil && n > free {
 		return say(552, "Not enough room on the disk"), nil

@@ -122,6 +122,7 @@ var replies = []struct {
 	{io.ErrUnexpectedEOF, 426, "Data connection broken"},
 	{vfs.ErrQuota, 552, "Quota exceeded"},
 	{vfs.ErrCounting, 450, "Files are being counted, try again in a moment"},
+	{errCrowded, 552, "Disk full, please upload later"},
 	{errTooLarge, 552, "File larger than is allowed here"},
 	{errNoData, 425, "Cannot open data connection"},
 	{syscall.ENOSPC, 452, "Disk full"},

@@ -55,7 +55,10 @@ type Server struct {
 	buffers  sync.Pool     // of *[smallest]byte
 	roots    vfs.Roots     // of users who are logged in
 	rates    rate.Tree
+	disks    vfs.Disks // that are stored on
 	bulks    sync.Pool // of *bulkBuffer
+
+	loadAverage func() (float64, error) // of the last five minutes
 
 	names      *clientNames
 	handshakes handshakes
@@ -74,7 +77,7 @@ var ErrClosed = errors.New("server closed")
 
 // New makes a server of cfg. It listens to nothing yet.
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
-	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, tickets: newTickets(), names: newClientNames(),
+	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, loadAverage: loadAverage, tickets: newTickets(), names: newClientNames(),
 		draining: make(chan struct{}), threads: make(chan struct{}, bulkThreads), brief: make(chan struct{}, briefThreads),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]struct{})}
 	s.watcher = newWatcher(log)

@@ -68,6 +68,7 @@ type session struct {
 	until    time.Time // when the account's time is to be looked at
 	fs       *vfs.FS
 	quotas   *ledger.Account // who counts its files; nil if nobody needs to
+	before   sums            // moved by others on this connection
 	share    *rate.Session   // of the bandwidth
 	shownAs  string          // the user's name, as listings have it
 	cwd      string

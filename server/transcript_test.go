@@ -57,6 +57,8 @@ import (
 //	authority                  signs the certificates of clients
 //	tls-user login|data        alice demands TLS
 //	quota files bytes          what alice may store; - is no limit
+//	load 4.5 | load unknown    of the machine
+//	disk 91                    so many percent of each are used
 //	uncertified                the server has no certificate
 //	eof                        the server closes
 //	content name "bytes"       a file of alice's must be so; absent name
@@ -186,6 +188,14 @@ func (p *play) step(line string) {
 		if err := os.Symlink(target, filepath.Join(p.rig.home, name)); err != nil {
 			p.fail("%v", err)
 		}
+		return
+	case "load":
+		load, err := strconv.ParseFloat(arg, 64)
+		p.rig.srv.loadAverage = func() (float64, error) { return load, err }
+		return
+	case "disk":
+		used, err := strconv.ParseFloat(arg, 64)
+		p.rig.srv.disks.Measure = func(int) (float64, error) { return used, err }
 		return
 	case "uncertified":
 		p.rig.srv.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, errors.New("no such file") }

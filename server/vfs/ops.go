@@ -359,23 +359,6 @@ func (f *FS) Readlink(path string) (string, error) {
 	return target, fail("read link", path, err)
 }
 
-// Free returns how many bytes the file system that holds path has for an
-// ordinary user, or the account has room for.
-func (f *FS) Free(path string) (bytes int64, err error) {
-	clean, err := f.lookup("free space of", path)
-	if err != nil {
-		return 0, err
-	}
-	err = f.do(func() (err error) {
-		bytes, err = f.root.free(clean)
-		return err
-	})
-	if a := f.account(); a != nil {
-		bytes = min(bytes, a.Left().Bytes)
-	}
-	return bytes, fail("free space of", path, err)
-}
-
 // shown returns the text of a link in the directory dir as a caged user may
 // see it. What begins with the host path of the root begins with / instead;
 // what leads out, or would forge a line of a listing, is "?". It runs as the

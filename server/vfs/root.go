@@ -27,7 +27,8 @@ type root interface {
 	chmod(path string, mode fs.FileMode) error
 	chtimes(path string, mtime time.Time) error
 	chgrp(path string, gid int) error
-	free(path string) (int64, error)
+	// volume opens what exists at path, to ask something of its file system.
+	volume(path string, use func(fd int) error) error
 	// list opens the directory at path for reading its entries, and
 	// describes it.
 	list(path string, in *Info) (lister, error)

@@ -172,13 +172,13 @@ func (r linuxRoot) chgrp(path string, gid int) error {
 // very file, so nothing is resolved again.
 func procFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
-func (r linuxRoot) free(path string) (int64, error) {
+func (r linuxRoot) volume(path string, use func(fd int) error) error {
 	fd, err := r.resolve(path, unix.O_PATH)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer unix.Close(fd)
-	return freeFD(fd)
+	return use(fd)
 }
 
 func (r linuxRoot) close() error { return unix.Close(int(r)) }

@@ -133,14 +133,14 @@ func (o osRoot) chgrp(path string, gid int) error {
 	return o.within(path, true, func(name string) error { return o.r.Chown(name, -1, gid) })
 }
 
-func (o osRoot) free(path string) (int64, error) {
+func (o osRoot) volume(path string, use func(fd int) error) error {
 	var in Info
 	f, err := o.open(path, os.O_RDONLY, &in)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer f.Close()
-	return freeFD(int(f.Fd()))
+	return use(int(f.Fd()))
 }
 
 func (o osRoot) close() error { return o.r.Close() }
@@ -305,13 +305,4 @@ func (in *Info) fill(st fs.FileInfo) {
 		in.UID, in.GID = int(sys.Uid), int(sys.Gid)
 		in.Dev, in.Ino = uint64(sys.Dev), uint64(sys.Ino)
 	}
-}
-
-// freeFD returns the bytes that an ordinary user may still write.
-func freeFD(fd int) (int64, error) {
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(fd, &st); err != nil {
-		return 0, err
-	}
-	return max(0, int64(st.Bavail)) * int64(st.Bsize), nil
 }
