@@ -26,6 +26,22 @@ func ownAsFolder(f *os.File, folder string) error {
 	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
+// ownAs gives a file that root made the owner and mode of another.
+func ownAs(f *os.File, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if err := f.Chmod(info.Mode().Perm()); err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	return f.Chown(int(st.Uid), int(st.Gid))
+}
+
 // syncFolder makes a new name in a folder last.
 func syncFolder(folder string) error {
 	d, err := os.Open(folder)

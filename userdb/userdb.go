@@ -298,8 +298,20 @@ func (db DB) update(do func(*bolt.Tx) error) error {
 	return err
 }
 
-// open opens the file for the time of do.
-func (db DB) open(readOnly bool, do func(*bolt.DB) error) (err error) {
+// open opens the file for the time of do. If another one took its place while it
+// waited for the lock, it opens that one.
+func (db DB) open(readOnly bool, do func(*bolt.DB) error) error {
+	for {
+		if err := db.openOnce(readOnly, do); !errors.Is(err, errReplaced) {
+			return err
+		}
+	}
+}
+
+// errReplaced means that the file which was opened is no longer the database.
+var errReplaced = errors.New("the user database was replaced")
+
+func (db DB) openOnce(readOnly bool, do func(*bolt.DB) error) (err error) {
 	var (
 		b    *bolt.DB
 		file *os.File
@@ -336,6 +348,9 @@ func (db DB) open(readOnly bool, do func(*bolt.DB) error) (err error) {
 	})
 	if err != nil {
 		return db.opening(err)
+	}
+	if replaced(file, db.path) {
+		return cmp.Or(b.Close(), errReplaced)
 	}
 	return cmp.Or(do(b), b.Close())
 }
