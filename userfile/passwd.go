@@ -1,0 +1,199 @@
+package userfile
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portreeve/puredb"
+	"portreeve/userdb"
+)
+
+// The files whose lines are fields between colons.
+
+func pureEntry(n int, line string) Entry {
+	name, fields, found := strings.Cut(line, ":")
+	if !found {
+		return refuse(n, name, fmt.Errorf("there is nothing but a name"))
+	}
+	return pureUser(n, name, fields)
+}
+
+// pureUser makes an entry of what puredb reads.
+func pureUser(n int, name, fields string) Entry {
+	parsed, start, err := puredb.ParseUser(name, fields)
+	if err != nil {
+		return refuse(n, name, err)
+	}
+	password, locked := stored(parsed.Password)
+	e := Entry{Line: n, Name: name, Notes: noteOf(password)}
+	if start != "" {
+		e.Notes = append(e.Notes, fmt.Sprintf("began in %s of its home, and begins in its home here", start))
+	}
+	e.Set = func(u *userdb.User) error {
+		said := parsed
+		said.Password = password
+		// What a line does not hold.
+		said.Disabled = locked || u.Disabled
+		said.Expires, said.Perms, said.TLS = u.Expires, u.Perms, u.TLS
+		said.Created, said.Changed = u.Created, u.Changed
+		*u = said
+		return nil
+	}
+	return e
+}
+
+func readPureDB(from io.ReaderAt, size int64, emit func(Entry) bool) error {
+	f, err := puredb.New(from, size)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for u, err := range f.All() {
+		if err != nil {
+			return err
+		}
+		if n++; !emit(pureUser(n, u[0], u[1])) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// A systemLine is a line of passwd(5).
+type systemLine struct {
+	name, hash  string
+	uid, gid    int
+	gecos, home string
+	shell       string
+}
+
+func parseSystem(line string) (systemLine, error) {
+	parts := strings.Split(line, ":")
+	s := systemLine{name: parts[0]}
+	if len(parts) != 7 {
+		return s, fmt.Errorf("%d fields are not the 7 of passwd(5)", len(parts))
+	}
+	s.hash, s.gecos, s.home, s.shell = parts[1], parts[4], parts[5], parts[6]
+	for _, id := range []struct {
+		to   *int
+		text string
+	}{{&s.uid, parts[2]}, {&s.gid, parts[3]}} {
+		v, err := strconv.ParseUint(id.text, 10, 64)
+		if err != nil || v > math.MaxUint32 {
+			return s, fmt.Errorf("%q is no id", id.text)
+		}
+		*id.to = int(v)
+	}
+	return s, nil
+}
+
+// entry makes an entry of a line. The cage is not in it: a new user has one.
+func (s systemLine) entry(n int) Entry {
+	password, locked := stored(s.hash)
+	home := s.home
+	if strings.HasPrefix(home, "/") && !slices.Contains(strings.Split(home, "/"), "..") {
+		home = path.Clean(home)
+	}
+	return Entry{Line: n, Name: s.name, Notes: noteOf(password), Set: func(u *userdb.User) error {
+		u.Password, u.Disabled = password, locked || u.Disabled
+		u.UID, u.GID, u.Gecos, u.Home = s.uid, s.gid, s.gecos, home
+		return nil
+	}}
+}
+
+func proftpdEntry(n int, line string) Entry {
+	s, err := parseSystem(line)
+	if err != nil {
+		return refuse(n, s.name, err)
+	}
+	return s.entry(n)
+}
+
+// readPasswd takes the accounts that pure-pwconvert takes: those of persons, who
+// are not root's, have a home and a shell, or the shell ftp.
+func readPasswd(from io.Reader, o Options, emit func(Entry) bool) error {
+	hashes, err := readShadow(o.Shadow)
+	if err != nil {
+		return fmt.Errorf("reading the hashes: %w", err)
+	}
+	return eachLine(from, func(n int, line string) bool {
+		if line[0] == '+' || line[0] == '-' { // nsswitch's compat mode: it stands for accounts elsewhere
+			return emit(Entry{Line: n, Name: line, LeftOut: "stands for accounts of a directory service"})
+		}
+		s, err := parseSystem(line)
+		if err != nil {
+			return emit(refuse(n, s.name, err))
+		}
+		if why := o.leaves(s); why != "" {
+			return emit(Entry{Line: n, Name: s.name, LeftOut: why})
+		}
+		if hash, ok := hashes[s.name]; ok {
+			s.hash = hash
+		}
+		if !strings.HasPrefix(strings.TrimLeft(s.hash, "!"), "$") {
+			s.hash = "*" // a DES hash is not taken over
+		}
+		s.gecos, _, _ = strings.Cut(s.gecos, ",")
+		return emit(s.entry(n))
+	})
+}
+
+// leaves returns why an account of the system is no user.
+func (o Options) leaves(s systemLine) string {
+	switch {
+	case s.uid == 0 || s.gid == 0:
+		return "is root's"
+	case s.shell != "ftp" && !slices.Contains(o.Shells, s.shell):
+		return fmt.Sprintf("has the shell %q, which is none of persons", s.shell)
+	case o.HasHome != nil && !o.HasHome(s.home):
+		return "has a home that is not there"
+	}
+	return ""
+}
+
+// readShadow returns the hashes of shadow(5) by name.
+func readShadow(from io.Reader) (map[string]string, error) {
+	hashes := make(map[string]string)
+	if from == nil {
+		return hashes, nil
+	}
+	err := eachLine(from, func(_ int, line string) bool {
+		if parts := strings.Split(line, ":"); len(parts) > 1 && parts[0] != "" {
+			if _, ok := hashes[parts[0]]; !ok { // the first one counts, as for the system
+				hashes[parts[0]] = parts[1]
+			}
+		}
+		return true
+	})
+	return hashes, err
+}
+
+// readVSFTPD reads what Berkeley DB's db_load makes the database of pam_userdb from.
+func readVSFTPD(from io.Reader, emit func(Entry) bool) error {
+	name, at := "", 0
+	stopped := false
+	err := everyLine(from, func(n int, line string) bool {
+		if at == 0 {
+			if line != "" { // between pairs a line may be empty
+				name, at = line, n
+			}
+			return true
+		}
+		e := Entry{Line: at, Name: name, Password: line, Set: func(*userdb.User) error { return nil }}
+		if err := userdb.ValidPassword(line); err != nil || line == "" {
+			e = refuse(at, name, fmt.Errorf("the line behind it is no password"))
+		}
+		at = 0
+		stopped = !emit(e)
+		return !stopped
+	})
+	if err == nil && at != 0 && !stopped {
+		emit(refuse(at, name, fmt.Errorf("no line with a password follows")))
+	}
+	return err
+}
