@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -176,11 +177,14 @@ func TestExternalComesBack(t *testing.T) {
 func TestExternalCrowd(t *testing.T) {
 	var now, most atomic.Int64
 	full, free := make(chan struct{}), make(chan struct{})
+	filled := sync.OnceFunc(func() { close(full) }) // it fills up again when some have gone
 	socket := authd(t, func([]string) string {
-		if n := now.Add(1); n == externalMost {
-			close(full)
+		n := now.Add(1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 		}
-		most.Store(max(most.Load(), now.Load()))
+		if n == externalMost {
+			filled()
+		}
 		<-free
 		now.Add(-1)
 		return grant
