@@ -90,3 +90,25 @@ func TestAnonymousInListings(t *testing.T) {
 		t.Errorf("the listing is %q", data)
 	}
 }
+
+// TestAnonymousByAddress: who connects to an address that has a folder of its own
+// sees that one, and the others what they always see.
+func TestAnonymousByAddress(t *testing.T) {
+	roots := t.TempDir()
+	r := newRig(t, func(c *Config) { c.AnonymousRoot, c.AnonymousRoots = "/srv/ftp", roots })
+	r.put("everywhere", "x")
+	own := filepath.Join(roots, serverAddr.Addr().String())
+	if err := os.Mkdir(own, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(own, "here"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := r.loginAnonymous()
+	c.cmd(213, "MDTM here")
+	c.cmd(550, "MDTM everywhere")
+	if err := os.Rename(own, filepath.Join(roots, "192.0.2.99")); err != nil {
+		t.Fatal(err)
+	}
+	r.loginAnonymous().cmd(213, "MDTM everywhere")
+}

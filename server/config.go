@@ -104,6 +104,7 @@ type Config struct {
 	// Anonymous
 	AnonymousOnly, NoAnonymous bool
 	AnonymousRoot              string
+	AnonymousRoots             string
 	AnonCantUpload             bool
 	AnonCanMkdir               bool
 	AnonDotFiles               bool
@@ -212,6 +213,8 @@ func DefaultConfig() Config {
 		NoTruncate: true,
 
 		KeepUnconfirmed: true,
+
+		AnonymousRoots: "/etc/pure-ftpd",
 
 		ListZone:       time.UTC,
 		MLSDDots:       true,

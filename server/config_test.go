@@ -130,6 +130,7 @@ var ownDirectives = map[string]string{
 	"MaxTransferTime":    "48h",
 	"VirtualHost":        "ftp.example.org users=/srv/b.db certificate=/srv/c.pem,/srv/k.pem greeting=\"/srv/a b\" anonymous=/srv/a",
 	"AnonymousRoot":      "/srv/ftp",
+	"AnonymousRoots":     "/srv/roots",
 	"UserDB":             "/srv/users.db",
 	"PasswordCost":       "14 8 1",
 	"ImplicitTLS":        ",990",

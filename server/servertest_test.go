@@ -102,7 +102,7 @@ func ways(cfg *Config, h *VirtualHost, home string) (w auth.Ways) {
 		if root == cfg.AnonymousRoot {
 			root = home
 		}
-		w.Backends = []auth.Backend{&auth.Anonymous{Root: root, Lookup: func(string) (*user.User, error) {
+		w.Backends = []auth.Backend{&auth.Anonymous{Root: root, ByAddress: cfg.HostAddressRoots(h), Lookup: func(string) (*user.User, error) {
 			return &user.User{Username: "ftp", Uid: "1000", Gid: "1000"}, nil
 		}}}
 	}

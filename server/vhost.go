@@ -194,8 +194,8 @@ func (c *Config) host(name string) *VirtualHost {
 	return nil
 }
 
-// HostLogins and HostAnonymous tell what holds at a virtual host; nil is the
-// server itself.
+// HostLogins, HostAnonymous and HostAddressRoots tell what holds at a virtual host;
+// nil is the server itself.
 
 // HostLogins returns the ways to log in, anonymously aside: to a host with users
 // of its own they are the only one.
@@ -228,6 +228,15 @@ func (c *Config) HostAnonymous(h *VirtualHost) (root string, ok bool) {
 		return "", false
 	}
 	return h.Anonymous, true
+}
+
+// HostAddressRoots returns the folder of roots by address, "" where anonymous has
+// a root of the host's own.
+func (c *Config) HostAddressRoots(h *VirtualHost) string {
+	if h != nil && h.Anonymous != "" {
+		return ""
+	}
+	return c.AnonymousRoots
 }
 
 // cmdHOST chooses a virtual host. The last one said before the login counts, and

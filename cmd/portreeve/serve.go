@@ -263,10 +263,12 @@ func (d *daemon) refuse(err error) error {
 func authOptions(cfg server.Config, log *slog.Logger) auth.Options {
 	hosts := make(map[string]auth.Ways)
 	for i := range cfg.VirtualHosts {
-		hosts[cfg.VirtualHosts[i].Name] = auth.Ways{Methods: methods(cfg, &cfg.VirtualHosts[i])}
+		host := &cfg.VirtualHosts[i]
+		hosts[host.Name] = auth.Ways{Methods: methods(cfg, host), ByAddress: cfg.HostAddressRoots(host)}
 	}
 	return auth.Options{
 		Methods:   methods(cfg, nil),
+		ByAddress: cfg.HostAddressRoots(nil),
 		Hosts:     hosts,
 		Cost:      userdb.Cost(cfg.PasswordCost),
 		Memory:    cfg.PasswordMemory,

@@ -1,8 +1,10 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -19,6 +21,11 @@ import (
 type Anonymous struct {
 	Root   string // its home; "" is that of the system user
 	Lookup func(name string) (*user.User, error)
+
+	// ByAddress is a folder in which others, or links to them, are called by
+	// addresses of the server. Who connected to one of these has that for its
+	// home; "" is no such folder.
+	ByAddress string
 }
 
 // anonymousNames are what clients say; the system user is called so as well.
@@ -37,8 +44,8 @@ func IsAnonymous(name string) bool {
 	return false
 }
 
-func newAnonymous(_ shared, root string) (Backend, error) {
-	return &Anonymous{Root: root, Lookup: user.Lookup}, nil
+func newAnonymous(with shared, root string) (Backend, error) {
+	return &Anonymous{Root: root, ByAddress: with.byAddress, Lookup: user.Lookup}, nil
 }
 
 // Login opens the account, whatever the password is.
@@ -46,7 +53,7 @@ func (b *Anonymous) Login(_ context.Context, a Attempt) (Account, error) {
 	if !IsAnonymous(a.Name) {
 		return Account{}, ErrUnknown
 	}
-	account, err := b.account()
+	account, err := b.account(a.Local)
 	if err != nil {
 		return Account{}, fmt.Errorf("%w: anonymous: %w", ErrUnknown, err)
 	}
@@ -55,11 +62,11 @@ func (b *Anonymous) Login(_ context.Context, a Attempt) (Account, error) {
 
 // Check tells what is missing for anonymous logins, nil if nothing is.
 func (b *Anonymous) Check() error {
-	_, err := b.account()
+	_, err := b.account(netip.Addr{})
 	return err
 }
 
-func (b *Anonymous) account() (Account, error) {
+func (b *Anonymous) account(local netip.Addr) (Account, error) {
 	who := b.identity()
 	if who.Uid == "" {
 		return Account{}, fmt.Errorf("there is no system user %s", strings.Join(systemNames, " or "))
@@ -69,10 +76,7 @@ func (b *Anonymous) account() (Account, error) {
 	if uerr != nil || gerr != nil || uid <= 0 || gid <= 0 {
 		return Account{}, fmt.Errorf("user %s has the uid or the gid of root", who.Username)
 	}
-	home := who.HomeDir
-	if b.Root != "" {
-		home = b.Root
-	}
+	home := cmp.Or(b.at(local), b.Root, who.HomeDir)
 	// System users without a home are given one that is not there, or "/".
 	home = filepath.Clean(home)
 	if !filepath.IsAbs(home) || home == "/" {
@@ -85,6 +89,19 @@ func (b *Anonymous) account() (Account, error) {
 		Name: "ftp", Anonymous: true, UID: uid, GID: gid, Groups: []int{}, Home: home, Caged: true,
 		Limits: userdb.Limits{Perms: userdb.PermList | userdb.PermRead},
 	}, nil
+}
+
+// at is the home of who connected to that address of the server, "" if there is
+// none of its own.
+func (b *Anonymous) at(local netip.Addr) string {
+	if b.ByAddress == "" || !local.IsValid() {
+		return ""
+	}
+	home := filepath.Join(b.ByAddress, local.Unmap().WithZone("").String())
+	if _, err := os.Stat(home); err != nil {
+		return ""
+	}
+	return home
 }
 
 // identity is the system user; a daemon that is not root's can only be its own.

@@ -2,8 +2,10 @@ package auth
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +51,20 @@ func TestAnonymous(t *testing.T) {
 	b.Root = root
 	if a, err := c.Login(t.Context(), attempt("ftp", "")); err != nil || a.Home != root {
 		t.Errorf("with a root of its own: %+v, %v", a, err)
+	}
+	b.ByAddress = t.TempDir()
+	for name, target := range map[string]string{"192.0.2.1": t.TempDir(), "2001:db8::1": t.TempDir(), "192.0.2.3": "/nosuch"} {
+		if err := os.Symlink(target, filepath.Join(b.ByAddress, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for local, want := range map[string]string{"192.0.2.1": b.ByAddress + "/192.0.2.1", "::ffff:192.0.2.1": b.ByAddress + "/192.0.2.1",
+		"2001:db8:0::1": b.ByAddress + "/2001:db8::1", "192.0.2.2": root, "192.0.2.3": root} {
+		at := attempt("ftp", "")
+		at.Local = netip.MustParseAddr(local)
+		if a, err := c.Login(t.Context(), at); err != nil || a.Home != want {
+			t.Errorf("at %s: %+v, %v", local, a, err)
+		}
 	}
 	ftp.Username = "_ftp"
 	b.Lookup = knows(ftp)

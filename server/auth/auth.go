@@ -117,21 +117,24 @@ var kinds = map[string]func(shared, string) (Backend, error){
 
 // shared is what a back-end may use of its chain.
 type shared struct {
-	hashing *hashing
-	notes   *notes
+	hashing   *hashing
+	notes     *notes
+	byAddress string // see Anonymous
 }
 
 // Ways are who is asked about a login to a virtual host.
 type Ways struct {
-	Methods  []Method  // asked in this order
-	Backends []Backend // asked after them
+	Methods   []Method  // asked in this order
+	Backends  []Backend // asked after them
+	ByAddress string    // homes of anonymous: see Anonymous
 }
 
 // Options are the settings of a Chain.
 type Options struct {
-	Methods  []Method        // asked in this order
-	Backends []Backend       // asked after them
-	Hosts    map[string]Ways // the same for virtual hosts; what all have in common is counted together
+	Methods   []Method        // asked in this order
+	Backends  []Backend       // asked after them
+	ByAddress string          // homes of anonymous: see Anonymous
+	Hosts     map[string]Ways // the same for virtual hosts; what all have in common is counted together
 
 	Cost     userdb.Cost   // of a new password hash; zero is userdb.DefaultCost
 	Memory   int64         // bytes that all hashing together may use; 0 is DefaultMemory
@@ -229,7 +232,7 @@ func (c *Chain) Configure(o Options) error {
 			return fmt.Errorf("virtual host %s: %w", host, err)
 		}
 	}
-	if s.hosts[""], err = c.build(s, Ways{o.Methods, o.Backends}); err != nil {
+	if s.hosts[""], err = c.build(s, Ways{o.Methods, o.Backends, o.ByAddress}); err != nil {
 		return err
 	}
 	c.notes.logTo(o.Log)
@@ -245,7 +248,7 @@ func (c *Chain) build(s *settings, ways Ways) ([]Backend, error) {
 		if !ok {
 			return nil, fmt.Errorf("no authentication method is called %q", m.Kind)
 		}
-		b, err := build(shared{s.hashing, c.notes}, m.Arg)
+		b, err := build(shared{s.hashing, c.notes, ways.ByAddress}, m.Arg)
 		if err != nil {
 			return nil, fmt.Errorf("authentication method %s: %w", m.Kind, err)
 		}
