@@ -1,0 +1,43 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+)
+
+// TestListenOnOneFamily: a server listens where it is told, and on both families
+// unless one is left out.
+func TestListenOnOneFamily(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		edit   func(*Config)
+		v4, v6 bool
+	}{
+		{"both", func(*Config) {}, true, true},
+		{"IPV4Only", func(c *Config) { c.IPv4Only = true }, true, false},
+		{"IPV6Only", func(c *Config) { c.IPv6Only = true }, false, true},
+		{"Bind to one address", func(c *Config) { c.Bind[0].Addr = netip.MustParseAddr("127.0.0.1") }, true, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			cfg.Bind = []Endpoint{{}} // any port
+			tc.edit(&cfg)
+			all, err := Listen(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer all[0].Close()
+			_, port, _ := net.SplitHostPort(all[0].Addr().String())
+			for host, want := range map[string]bool{"127.0.0.1": tc.v4, "::1": tc.v6} {
+				conn, err := net.Dial("tcp", net.JoinHostPort(host, port))
+				if (err == nil) != want {
+					t.Errorf("connecting to %s: %v", host, err)
+				}
+				if err == nil {
+					conn.Close()
+				}
+			}
+		})
+	}
+}
