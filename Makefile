@@ -6,6 +6,7 @@ PREFIX   ?= /usr/local
 MANDIR   ?= $(PREFIX)/share/man
 CONFDIR  ?= /etc/portreeve
 DESTDIR  ?=
+DROPIN   ?=
 FUZZTIME ?= 30s
 BENCH    ?= .
 
@@ -108,13 +109,18 @@ docs: build ## write the documents that are made from the code
 	$(GO) test -run TestConformancePage ./cmd/portreeve -update >/dev/null
 
 .PHONY: install
-install: ## install program, manual, completions and sample configuration; DESTDIR= PREFIX=
+install: ## install program, manual, completions and sample configuration; DESTDIR= PREFIX=, DROPIN=1 also as Pure-FTPd's programs
 	@test -x portreeve || $(MAKE) build
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(MANDIR)' '$(DESTDIR)$(CONFDIR)'
 	install -m 755 portreeve '$(DESTDIR)$(PREFIX)/bin/portreeve'
 	@set -e; for page in docs/*.[1-8]; do \
+		case $$page in docs/pure-*) [ '$(DROPIN)' = 1 ] || continue;; esac; \
 		install -d "$(DESTDIR)$(MANDIR)/man$${page##*.}"; \
 		install -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/"; \
+	done
+	@set -e; [ '$(DROPIN)' != 1 ] || ./portreeve docs links | while read -r folder name; do \
+		install -d '$(DESTDIR)$(PREFIX)'/$$folder; \
+		ln -sf ../bin/portreeve '$(DESTDIR)$(PREFIX)'/$$folder/$$name; \
 	done
 	install -m 644 docs/portreeve.conf.sample '$(DESTDIR)$(CONFDIR)/portreeve.conf.sample'
 	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' \

@@ -42,6 +42,11 @@ func documents() iter.Seq[document] {
 				return
 			}
 		}
+		for _, d := range doorDocuments() {
+			if !yield(d) {
+				return
+			}
+		}
 		for _, cmd := range subcommands(root) {
 			if hasPage(cmd) && !yield(document{"portreeve-" + cmd.Name() + ".8", func(w io.Writer) error { return writePage(w, cmd) }}) {
 				return
@@ -62,7 +67,7 @@ func hasPage(cmd *cobra.Command) bool {
 }
 
 func newDocs() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:    "docs FOLDER",
 		Short:  "Write the documents that are made from the code",
 		Long:   "Docs writes the manual pages, the sample configuration and the list of commands\ninto a folder. It is for those who build the program.",
@@ -70,6 +75,8 @@ func newDocs() *cobra.Command {
 		Hidden: true,
 		RunE:   func(_ *cobra.Command, args []string) error { return writeDocuments(args[0]) },
 	}
+	cmd.AddCommand(newDoorLinks())
+	return cmd
 }
 
 func writeDocuments(folder string) error {
@@ -294,6 +301,7 @@ func (p *page) seeAlso(root *cobra.Command, except string) {
 		}
 	}
 	add("portreeve.conf", "5")
+	add(migrationPage, "7")
 	p.WriteString(strings.Join(pages, ",\n") + "\n")
 }
 

@@ -82,7 +82,8 @@ var manMacros = []string{`.\"`, ".TH", ".SH", ".SS", ".PP", ".TP", ".RS", ".RE",
 // stumble over.
 func TestPagesAreWellFormed(t *testing.T) {
 	for d := range documents() {
-		if !strings.HasSuffix(d.name, ".8") && !strings.HasSuffix(d.name, ".5") {
+		section := strings.TrimPrefix(filepath.Ext(d.name), ".")
+		if !strings.Contains("578", section) {
 			continue
 		}
 		var b bytes.Buffer
@@ -90,9 +91,8 @@ func TestPagesAreWellFormed(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := b.String()
-		title, _, _ := strings.Cut(strings.ToUpper(d.name), ".8")
-		title = strings.TrimSuffix(title, ".5")
-		if want := ".TH " + strings.ReplaceAll(title, "-", `\-`) + " " + d.name[len(d.name)-1:] + " "; !strings.Contains(text, want) {
+		title := strings.ToUpper(strings.TrimSuffix(d.name, "."+section))
+		if want := ".TH " + strings.ReplaceAll(title, "-", `\-`) + " " + section + " "; !strings.Contains(text, want) {
 			t.Errorf("%s has no %q", d.name, want)
 		}
 		sections := []string{"NAME", "DESCRIPTION", "SEE ALSO"}

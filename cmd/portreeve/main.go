@@ -27,7 +27,13 @@ func init() { runtime.LockOSThread() }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}, os.Args[1:])
+	e := &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
+	var code int
+	if d := doorNamed(os.Args[0]); d != nil {
+		code = d.enter(ctx, e, os.Args[1:])
+	} else {
+		code = run(ctx, e, os.Args[1:])
+	}
 	stop()
 	os.Exit(code)
 }
@@ -42,10 +48,7 @@ type env struct {
 
 // run runs the command that args spell and returns the exit code.
 func run(ctx context.Context, e *env, args []string) int {
-	began := false
-	root := newRoot(e, &began)
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err, began := execute(ctx, e, args)
 	if err == nil {
 		return exitDone
 	}
@@ -57,6 +60,15 @@ func run(ctx context.Context, e *env, args []string) int {
 		return exitUsage
 	}
 	return exitCode(err)
+}
+
+// execute runs the command that args spell. Unless one of ours began to run, its
+// error is about the command line.
+func execute(ctx context.Context, e *env, args []string) (err error, began bool) {
+	root := newRoot(e, &began)
+	root.SetArgs(args)
+	err = root.ExecuteContext(ctx)
+	return err, began
 }
 
 // complain prints an error, which may have several lines. What it quotes of an

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// pureNames are the programs that the package of Debian has, and pure-alwaysfail,
+// which FreeBSD's has too.
+var pureNames = []string{
+	"pure-alwaysfail", "pure-ftpd", "pure-ftpwho", "pure-mrtginfo", "pure-pwconvert", "pure-statsdecode",
+}
+
+// TestDoors holds the table to what a door must say of itself.
+func TestDoors(t *testing.T) {
+	var names []string
+	for _, d := range newDoors() {
+		names = append(names, d.name)
+		if d.folder != "bin" && d.folder != "sbin" || d.what == "" || d.about == "" || d.run == nil || len(d.codes) == 0 || d.example == "" {
+			t.Errorf("%s says too little of itself", d.name)
+		}
+		if doorNamed("/usr/local/bin/"+d.name) == nil || doorNamed(d.name+"x") != nil {
+			t.Errorf("%s is not found by its name alone", d.name)
+		}
+		seen := make(map[string]bool)
+		for _, o := range d.options() {
+			for _, name := range []string{string(o.letter), o.long} {
+				if name != "" && name != "\x00" && seen[name] {
+					t.Errorf("%s has the option %s twice", d.name, name)
+				}
+				seen[name] = true
+			}
+		}
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, pureNames) {
+		t.Errorf("the doors are %v, not %v", names, pureNames)
+	}
+}
+
+// TestDoorsTakeTheirOptions compares with what the real programs say they take.
+func TestDoorsTakeTheirOptions(t *testing.T) {
+	long := regexp.MustCompile(`^-(.)\t--(\w+)\t(<opt>)?$`) // the daemons
+	short := regexp.MustCompile(`^-(\w)( <[^>]*>)?:? *:`)   // the others
+	for _, d := range newDoors() {
+		if len(d.options()) == 0 || d.name == "pure-pw" { // whose help is no list
+			continue
+		}
+		needs(t, d.name)
+		out, err := exec.Command(d.name, "-h").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s -h: %v", d.name, err)
+		}
+		found := 0
+		for line := range strings.Lines(string(out)) {
+			line = strings.TrimRight(line, "\n")
+			m := long.FindStringSubmatch(line)
+			if m == nil {
+				if m = short.FindStringSubmatch(line); m == nil {
+					continue
+				}
+				m = []string{m[0], m[1], "", m[2]}
+			}
+			found++
+			i := slices.IndexFunc(d.options(), func(o option) bool { return string(o.letter) == m[1] })
+			switch {
+			case i < 0:
+				t.Errorf("%s does not take -%s --%s", d.name, m[1], m[2])
+			case m[2] != "" && d.options()[i].long != m[2]:
+				t.Errorf("%s has --%s and not --%s", d.name, d.options()[i].long, m[2])
+			case (d.options()[i].value != "") != (m[3] != ""):
+				t.Errorf("%s -%s: %q is its argument, and there %q", d.name, m[1], d.options()[i].value, m[3])
+			}
+		}
+		if found < 3 {
+			t.Errorf("%s -h tells of %d options:\n%s", d.name, found, out)
+		}
+	}
+}
+
+// linked makes links to the program by all its names, and returns their folder.
+func linked(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range newDoors() {
+		if err := os.Symlink(built.path(t), filepath.Join(dir, d.name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestDoorsPrintTheSame runs both programs where they need nothing else.
+func TestDoorsPrintTheSame(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "stats")
+	writeFile(t, log, []byte("1795354500 6921b7c4.2a1f joe 127.0.0.1 U 5000 0 /home/joe/my file.txt\n"+
+		"1795354501 6921b7c4.2a1f joe 127.0.0.1 D 5000 10 /home/joe/\xe9\x01t\xc3\xa9\n1 x\n"))
+	dir := linked(t)
+	for _, args := range [][]string{
+		{"pure-statsdecode", log}, {"pure-statsdecode"}, {"pure-statsdecode", log, log}, {"pure-statsdecode", "/nonexistent"},
+		{"pure-mrtginfo"}, {"pure-mrtginfo", "64999"}, {"pure-pwconvert"},
+	} {
+		needs(t, args[0])
+		for _, zone := range []string{"UTC", "Asia/Kolkata"} {
+			run := func(program string) (string, string, int) {
+				var out, complaints bytes.Buffer
+				cmd := exec.Command(program, args[1:]...)
+				cmd.Env = append(os.Environ(), "TZ="+zone)
+				cmd.Stdout, cmd.Stderr = &out, &complaints
+				_ = cmd.Run() // its code is looked at
+				said := strings.ToLower(complaints.String())
+				return regexp.MustCompile(`\d+:\d\d:\d\d\n`).ReplaceAllString(out.String(), "\n"), said, cmd.ProcessState.ExitCode()
+			}
+			out, said, code := run(filepath.Join(dir, args[0]))
+			wantOut, wantSaid, wantCode := run(args[0])
+			if out != wantOut || code != wantCode || (said == "") != (wantSaid == "") {
+				t.Errorf("%v prints %q, %q and exits with %d\nthere it is %q, %q and %d", args, out, said, code, wantOut, wantSaid, wantCode)
+			}
+		}
+	}
+}
+
+// TestDoorsByAnyLink calls the program by a link of either kind and as a copy.
+func TestDoorsByAnyLink(t *testing.T) {
+	dir := filepath.Dir(built.path(t)) // a hard link needs the same file system
+	name := filepath.Join(t.TempDir(), "pure-alwaysfail")
+	hard := filepath.Join(dir, "pure-alwaysfail")
+	if err := os.Link(built.path(t), hard); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(hard)
+	program, err := os.ReadFile(built.path(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{hard, name, filepath.Join(linked(t), "pure-alwaysfail")} {
+		out, err := exec.Command(path).Output()
+		if err != nil || string(out) != "auth_ok:0\nend\n" {
+			t.Errorf("%s: %q, %v", path, out, err)
+		}
+	}
+}
