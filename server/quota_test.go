@@ -350,6 +350,40 @@ func TestQuotaOfAFileThatGoesT171(t *testing.T) {
 	r.exact()
 }
 
+// A quota that is set holds for those who are logged in.
+func TestQuotaComesLive(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.put("f", "12345")
+		c := r.login()
+		data := c.passive()
+		c.cmd(150, "STOR g")
+		if _, err := io.WriteString(data, "123456"); err != nil {
+			t.Fatal(err)
+		}
+		r.withQuota(10, 10)
+		time.Sleep(reach)
+		data.Close()
+		if text := c.want(552); !strings.Contains(text, "won't be saved") {
+			t.Errorf("what is too much is answered %q", text)
+		}
+		if text := c.cmd(213, "AVBL"); text != "213 5" {
+			t.Errorf("AVBL says %s", text)
+		}
+		r.setQuota([]string{"-", "-"})
+		time.Sleep(reach)
+		if code := c.stor("123456", "STOR g"); code != 226 {
+			t.Errorf("without a quota: %d", code)
+		}
+		r.withQuota(10, 20)
+		time.Sleep(reach)
+		if text := c.cmd(213, "AVBL"); text != "213 9" {
+			t.Errorf("AVBL says %s", text)
+		}
+		r.exact()
+	})
+}
+
 // Whoever has no quota is counted nowhere.
 func TestNoQuotaCountsNothing(t *testing.T) {
 	r := newRig(t)

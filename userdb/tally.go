@@ -16,7 +16,8 @@ import (
 // that the files have to be counted.
 type Tally struct {
 	Usage
-	Counted bool   // the files were counted once; before that, Usage means nothing
+	Counted bool   // the files were counted once; otherwise Usage means nothing
+	Left    bool   // they were counted once, and changed since by a user without limits
 	Writer  string // whose changes may be missing; "" is nobody's
 }
 
@@ -128,12 +129,40 @@ func (db DB) AddUsages(writer string, changes map[string]Change) (map[string]Tal
 func (db DB) SetUsage(name string, found Usage, stays string) error {
 	return db.tally(func(tx *bolt.Tx) error {
 		_, err := editTally(tx, name, func(u *use) {
-			u.held, u.counted = found, true
+			u.held, u.counted, u.left = found, true, false
 			if u.writer != stays {
 				u.writer = ""
 			}
 		})
 		return err
+	})
+}
+
+// Uncount says that nobody counts any more what those users do, as they have no
+// limits. It writes only if some of them were counted.
+func (db DB) Uncount(names []string) error {
+	var counted []string
+	err := db.view(func(tx *bolt.Tx) error {
+		for _, name := range names {
+			if t, err := tallyOf(tx, name); err == nil && t.Counted {
+				counted = append(counted, name)
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, ErrNoDatabase) || err == nil && len(counted) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return db.tally(func(tx *bolt.Tx) error {
+		for _, name := range counted {
+			if _, err := editTally(tx, name, func(u *use) { u.counted, u.left = false, true }); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -162,7 +191,7 @@ func (u *Usage) add(d Usage) {
 	u.Files, u.Bytes = sum(u.Files, d.Files), sum(u.Bytes, d.Bytes)
 }
 
-func (u use) tally() Tally { return Tally{u.held, u.counted, u.writer} }
+func (u use) tally() Tally { return Tally{u.held, u.counted, u.left, u.writer} }
 
 // place is the bucket that has the usage of somebody.
 func place(tx *bolt.Tx, name string) string {

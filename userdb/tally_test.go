@@ -32,7 +32,7 @@ func TestTally(t *testing.T) {
 	if err := db.SetUsage("alice", Usage{3, 30}, ""); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := db.BeginWriting("w", []string{"alice"}); err != nil || got["alice"] != (Tally{Usage{3, 30}, true, "w"}) {
+	if got, err := db.BeginWriting("w", []string{"alice"}); err != nil || got["alice"] != (Tally{Usage: Usage{3, 30}, Counted: true, Writer: "w"}) {
 		t.Errorf("BeginWriting: %+v, %v", got, err)
 	}
 	for _, writer := range []string{"w", "other"} {
@@ -42,7 +42,7 @@ func TestTally(t *testing.T) {
 		}
 	}
 	got, err := db.AddUsages("w", map[string]Change{"alice": {Usage{-5, 12}, true}, "guest": {Usage: Usage{1, 2}}})
-	if err != nil || got["alice"] != (Tally{Usage{0, 42}, true, ""}) || got["guest"] != (Tally{Usage{1, 2}, false, "w"}) {
+	if err != nil || got["alice"] != (Tally{Usage: Usage{0, 42}, Counted: true}) || got["guest"] != (Tally{Usage: Usage{1, 2}, Writer: "w"}) {
 		t.Errorf("AddUsages: %+v, %v", got, err)
 	}
 	if usage, err := db.Usage("alice"); err != nil || usage != (Usage{0, 42}) {
@@ -55,8 +55,20 @@ func TestTally(t *testing.T) {
 	if err := db.SetUsage("guest", Usage{9, 9}, "other"); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := db.Tally("guest"); err != nil || got != (Tally{Usage{9, 9}, true, ""}) {
+	if got, err := db.Tally("guest"); err != nil || got != (Tally{Usage: Usage{9, 9}, Counted: true}) {
 		t.Errorf("counted: %+v, %v", got, err)
+	}
+	if err := db.Uncount([]string{"nobody", "guest"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.Tally("guest"); err != nil || got != (Tally{Usage: Usage{9, 9}, Left: true}) {
+		t.Errorf("uncounted: %+v, %v", got, err)
+	}
+	if err := db.SetUsage("guest", Usage{9, 9}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.Tally("guest"); err != nil || got != (Tally{Usage: Usage{9, 9}, Counted: true}) {
+		t.Errorf("counted again: %+v, %v", got, err)
 	}
 	if now, err := db.Revision(); err != nil || now != revision {
 		t.Errorf("the revision went from %d to %d, %v", revision, now, err)
@@ -98,7 +110,7 @@ func TestMalformedTally(t *testing.T) {
 	if err := db.SetUsage("guest", Usage{2, 2}, ""); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := db.Tally("guest"); err != nil || got != (Tally{Usage{2, 2}, true, ""}) {
+	if got, err := db.Tally("guest"); err != nil || got != (Tally{Usage: Usage{2, 2}, Counted: true}) {
 		t.Errorf("begun anew: %+v, %v", got, err)
 	}
 }

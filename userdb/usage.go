@@ -28,6 +28,7 @@ type use struct {
 	held    Usage
 	counted bool   // held is what the files were found to be, and not only what was added
 	writer  string // see Tally
+	left    bool
 }
 
 func useLayout() layout[use] {
@@ -38,6 +39,7 @@ func useLayout() layout[use] {
 		numberOf("bytes", func(u *use) *int64 { return &u.held.Bytes }),
 		flagOf("counted", func(u *use) *bool { return &u.counted }),
 		textOf("writer", func(u *use) *string { return &u.writer }),
+		flagOf("left", func(u *use) *bool { return &u.left }),
 	}
 }
 

@@ -77,10 +77,16 @@ func (a *Account) Limits() Limits {
 func (a *Account) SetLimits(limits Limits) {
 	a.mu.Lock()
 	a.limits = limits
+	if !limits.Any() { // nobody counts what is done from now on
+		a.known = false
+	}
 	a.mu.Unlock()
 	a.limited.Store(limits.Any())
 	if limits.Any() {
+		a.ledger.join(a.key)
 		a.learn()
+	} else {
+		a.ledger.leave(a.key)
 	}
 }
 

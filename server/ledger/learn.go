@@ -92,7 +92,7 @@ func (a *Account) await(most time.Duration) error {
 // counted, which nobody changes meanwhile.
 func (a *Account) learn() {
 	a.mu.Lock()
-	if a.counting != nil || a.mark || len(a.files) == 0 {
+	if a.counting != nil || a.mark && a.known || len(a.files) == 0 {
 		a.mu.Unlock()
 		return
 	}
@@ -149,7 +149,7 @@ func (a *Account) learned(t userdb.Tally, err error, turn int) bool {
 func (a *Account) find(files Files, t userdb.Tally) {
 	log := a.ledger.log.With("user", a.key.name)
 	found, err := userdb.Usage{}, fs.ErrNotExist
-	if !t.Counted {
+	if !t.Counted && !t.Left {
 		found, err = files.ReadUsage()
 	}
 	if err != nil {
@@ -160,10 +160,10 @@ func (a *Account) find(files Files, t userdb.Tally) {
 	} else {
 		log.Info("usage taken over from .ftpquota", "files", found.Files, "bytes", found.Bytes)
 	}
+	a.ledger.writing.Lock() // what was found is not to be added to
+	defer a.ledger.writing.Unlock()
 	if err == nil {
-		a.ledger.writing.Lock()
-		err = a.key.db.SetUsage(a.key.name, found, "")
-		a.ledger.writing.Unlock()
+		err = a.key.db.SetUsage(a.key.name, found, a.ledger.writer)
 	}
 	if err != nil {
 		log.Error("finding out what a user's files take up; uploads are refused", "err", err)
@@ -198,7 +198,7 @@ func (a *Account) counted(found userdb.Usage, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if ok {
-		a.held, a.known = found, true
+		a.held, a.pending, a.known = found, userdb.Usage{}, true
 	}
 	close(a.counting)
 	a.counting = nil

@@ -47,8 +47,9 @@ type Ledger struct {
 
 	mu       sync.Mutex // guards the fields that follow
 	accounts map[key]*Account
-	marks    *marks      // asked for and not yet begun
-	timer    *time.Timer // of the next flush; nil if there is none to come
+	marks    *marks           // asked for and not yet begun
+	free     map[key]struct{} // those without limits, whom nobody counts from now on
+	timer    *time.Timer      // of the next flush; nil if there is none to come
 	closed   bool
 	work     sync.WaitGroup // counts of files, and flushes
 }
@@ -61,7 +62,7 @@ type key struct {
 
 // New makes a ledger without accounts.
 func New(log *slog.Logger) *Ledger {
-	l := &Ledger{writer: rand.Text(), log: log, accounts: make(map[key]*Account)}
+	l := &Ledger{writer: rand.Text(), log: log, accounts: make(map[key]*Account), free: make(map[key]struct{})}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -191,8 +192,10 @@ func (l *Ledger) flush() (written []*Account) {
 		}
 		byDB[k.db][k.name] = a
 	}
-	closed := l.closed
+	closed, free := l.closed, l.free
+	l.free = make(map[key]struct{})
 	l.mu.Unlock()
+	l.uncount(free)
 	again := false
 	for db, users := range byDB {
 		more, some := l.flushTo(db, users, closed)
@@ -203,6 +206,39 @@ func (l *Ledger) flush() (written []*Account) {
 		l.later()
 	}
 	return written
+}
+
+// maxFree is how many of them are remembered; others keep a count that is old.
+const maxFree = 1 << 14
+
+// leave notes that what a user does is not counted any more, or not yet.
+func (l *Ledger) leave(k key) {
+	l.mu.Lock()
+	if len(l.free) < maxFree {
+		l.free[k] = struct{}{}
+	}
+	l.mu.Unlock()
+	l.later()
+}
+
+// join takes back what leave noted.
+func (l *Ledger) join(k key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.free, k)
+}
+
+// uncount has the database know of those without limits.
+func (l *Ledger) uncount(free map[key]struct{}) {
+	byDB := make(map[userdb.DB][]string)
+	for k := range free {
+		byDB[k.db] = append(byDB[k.db], k.name)
+	}
+	for db, names := range byDB {
+		if err := db.Uncount(names); err != nil {
+			l.log.Error("noting that users are not counted", "users", len(names), "err", err)
+		}
+	}
 }
 
 // flushTo writes the changes of some users of one database; it tells whether there

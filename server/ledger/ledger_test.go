@@ -241,6 +241,55 @@ func TestFlush(t *testing.T) {
 	})
 }
 
+// Who has no limits is not counted, and counted anew when there are some again.
+func TestLimitsComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := testDB(t)
+		l := New(slog.New(slog.DiscardHandler))
+		files := &fakeFiles{file: "7 70"}
+		a := open(t, l, db, files, limits(10, 100))
+		begin(t, a)
+		a.Add(userdb.Usage{Files: 1, Bytes: 1})
+		a.End()
+		a.SetLimits(Limits{})
+		if a.Limited() {
+			t.Error("without limits it is limited")
+		}
+		time.Sleep(2 * flushEvery)
+		synctest.Wait()
+		if got := tally(t, db); got.Counted || !got.Left {
+			t.Errorf("without limits the database has %+v", got)
+		}
+		files.counted = userdb.Usage{Files: 3, Bytes: 30}
+		a.SetLimits(limits(10, 100))
+		begin(t, a)
+		a.Add(userdb.Usage{Files: 1, Bytes: 1})
+		a.End()
+		if got, known := a.Usage(); !known || got != (userdb.Usage{Files: 4, Bytes: 31}) {
+			t.Errorf("with limits again there is %+v, %v", got, known)
+		}
+		a.Part(files)
+		a.Close()
+		l.Close()
+		if got := tally(t, db); got != (userdb.Tally{Usage: userdb.Usage{Files: 4, Bytes: 31}, Counted: true}) {
+			t.Errorf("in the end the database has %+v", got)
+		}
+
+		// The next daemon meets her without limits, and the one after that with some.
+		for _, with := range []Limits{{}, limits(10, 100)} {
+			files.counts = 0
+			l := New(slog.New(slog.DiscardHandler))
+			a := open(t, l, db, files, with)
+			a.Part(files)
+			a.Close()
+			l.Close()
+		}
+		if got := tally(t, db); files.counts != 1 || got != (userdb.Tally{Usage: files.counted, Counted: true}) {
+			t.Errorf("counted %d times, the database has %+v", files.counts, got)
+		}
+	})
+}
+
 // What cannot be written is kept, and written later.
 func TestFlushFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -469,7 +469,7 @@ func (u *Upload) Commit() error {
 		u.temp = ""
 	}
 	if errors.Is(err, ErrQuota) {
-		u.Exceed()
+		_ = u.Exceed()
 	}
 	u.Discard()
 	return fail("store", u.Name(), err)
