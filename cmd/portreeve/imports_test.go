@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "puredb", "userdb", "server", "server/auth", "server/cert", "server/control", "server/ledger", "server/session", "server/vfs", "userfile"},
+	"cmd/portreeve":  {"config", "puredb", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/session", "server/vfs", "userfile"},
 }
 
 // testsImport are further imports of ours, of tests alone.

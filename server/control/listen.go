@@ -35,7 +35,7 @@ const answerTime = 2 * time.Second
 func Listen(path string, mode fs.FileMode, gid int) (net.Listener, error) {
 	l, err := listen(path, mode, gid)
 	if err != nil {
-		return nil, fmt.Errorf("listen on control socket %s: %w", path, err)
+		return nil, fmt.Errorf("listen on socket %s: %w", path, err)
 	}
 	return l, nil
 }
