@@ -96,10 +96,10 @@ var Fields = config.Table[User]{
 		Bind: func(u *User) config.Value { return config.Of(&u.TLS, "optional|login|data", ParseTLS, TLS.String) }},
 
 	{Name: "download_rate", Flag: "download-rate", Short: "t", Group: groupRates,
-		Help: "Most bytes a second of a download, in units of 1024, or with a unit such as 2M. 0 or '' means unlimited.",
+		Help: "Most bytes a second of all downloads of the user together, in units of 1024, or with a unit such as 2M. 0 or '' means unlimited.",
 		Bind: func(u *User) config.Value { return rateValue(&u.DownloadRate) }},
 	{Name: "upload_rate", Flag: "upload-rate", Short: "T", Group: groupRates,
-		Help: "Most bytes a second of an upload, in units of 1024, or with a unit such as 2M. 0 or '' means unlimited.",
+		Help: "Most bytes a second of all uploads of the user together, in units of 1024, or with a unit such as 2M. 0 or '' means unlimited.",
 		Bind: func(u *User) config.Value { return rateValue(&u.UploadRate) }},
 
 	{Name: "quota_files", Flag: "quota-files", Short: "n", Group: groupQuota,

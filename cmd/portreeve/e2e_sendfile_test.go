@@ -14,13 +14,20 @@ import (
 )
 
 // TestKernelCopies looks at the system calls of the daemon: what is moved in
-// binary, without TLS, is copied by the kernel, out by sendfile and in by splice.
+// binary, without TLS, is copied by the kernel, out by sendfile and in by splice,
+// with a rate as without one.
 func TestKernelCopies(t *testing.T) {
+	for name, directives := range map[string][]string{"unlimited": nil, "at a rate": {"UserBandwidth 8192"}} {
+		t.Run(name, func(t *testing.T) { kernelCopies(t, directives...) })
+	}
+}
+
+func kernelCopies(t *testing.T, directives ...string) {
 	t.Parallel()
 	needs(t, "strace")
 	const size = 8 << 20
 	trace := filepath.Join(t.TempDir(), "trace")
-	d := newSite(t, nil)
+	d := newSite(t, nil, directives...)
 	// With -D the daemon is our child and strace its attendant, so that signals
 	// reach the daemon and a system that lets only parents trace does not mind.
 	d.wrap = []string{"strace", "-D", "-f", "-q", "-o", trace, "-e", "trace=sendfile,splice", "-e", "signal=none"}
