@@ -22,8 +22,10 @@ import (
 // The commands of pw have the names and letters of pure-pw, so that scripts
 // which were written for it go on working.
 
-const pwLong = `Pw keeps the virtual users in one database, whether the server runs or not; a
-change holds from the next login on. Commands and letters are those of pure-pw.
+const pwLong = `Pw keeps the virtual users in one database, whether the server runs or not. A
+server that runs takes a change over within two seconds, for those who are logged
+in too; ids, home, password and the number of sessions hold from the next login on.
+Commands and letters are those of pure-pw.
 
 The database is the one of --db, else of $PORTREEVE_DB, else
 /var/lib/portreeve/users.db for root and portreeve/users.db in $XDG_STATE_HOME
@@ -294,7 +296,7 @@ func newPwUserdel(e *env, shared *pwOptions) *cobra.Command {
 		Use:   "userdel NAME",
 		Short: "Remove a user, but none of its files",
 		Long: `Userdel removes a user from the database without asking. Its files stay where
-they are, and a session that it has stays until it ends.
+they are. Sessions of the user end within two seconds, and their transfers with them.
 
 ` + exitStatusHelp,
 		Example: "  portreeve pw userdel alice",
@@ -386,7 +388,7 @@ that it had.
 	if lock {
 		cmd.Short = "Refuse the logins of a user"
 		cmd.Long = `Lock refuses the logins of a user and keeps its password for unlock. It is the
-same as "usermod --disabled". A session that the user has stays until it ends.
+same as "usermod --disabled". Sessions of the user end within two seconds.
 
 ` + exitStatusHelp
 	}
