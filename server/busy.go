@@ -7,6 +7,9 @@ import "errors"
 // errCrowded: the disk is as full as it may become through uploads.
 var errCrowded = errors.New("disk is fuller than MaxDiskUsage")
 
+// errLoad: the machine has as much to do as anonymous may have it do.
+var errLoad = errors.New("load is as high as MaxLoad")
+
 // calm refuses a download to anonymous while the load is as high as MaxLoad. If
 // nobody can tell, the limit holds.
 func (s *session) calm() error {
@@ -19,7 +22,7 @@ func (s *session) calm() error {
 		s.log.Error("finding the load, which MaxLoad limits", "err", err)
 		return &failure{say(550, "Downloads are not possible now, try again later"), err}
 	case load >= s.cfg.MaxLoad:
-		return &failure{reply: sayf(550, "The load is %.2f, and anonymous downloads wait until it is below %.2f", load, s.cfg.MaxLoad)}
+		return &failure{sayf(550, "The load is %.2f, and anonymous downloads wait until it is below %.2f", load, s.cfg.MaxLoad), errLoad}
 	}
 	return nil
 }

@@ -134,6 +134,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 	receive, control, strict := s.receiver(), s.conn, !s.cfg.KeepUnconfirmed
 	end := func(f *flow) (reply, error) { return f.commit(up, control, strict) }
 	allowed := allow(up, room, excess)
+	t.most, t.excess = allowed.all(), excess
 	t.work = func(f *flow) (reply, error) {
 		defer func() { _ = up.Discard() }() // does nothing after Commit
 		if err := up.Begin(); err != nil {

@@ -73,7 +73,7 @@ func newWatcher(log *slog.Logger) *watcher {
 // join has a session hear of its account from now on, and of what it became since
 // it was read. It returns nil if the account is of no database of ours.
 func (w *watcher) join(s *session, a *auth.Account) *changes {
-	if a.DB == (userdb.DB{}) {
+	if a.DB == (userdb.DB{}) || s.srv.rehearses {
 		return nil
 	}
 	c := &changes{bell: make(chan struct{}, 1), last: &auth.Terms{Limits: a.Limits, Expires: a.Expires}}

@@ -124,10 +124,14 @@ func (s *session) failed(ctx context.Context, began time.Time, why error) (reply
 	if s.failures >= s.cfg.MaxLoginFailures {
 		return say(421, "Too many failed logins"), nil
 	}
+	return loginRefused(why), nil
+}
+
+func loginRefused(why error) reply {
 	if errors.Is(why, auth.ErrTLS) { // who gets here has the right password, and just gave it away
-		return say(530, "TLS is required for this account: AUTH TLS first"), nil
+		return say(530, "TLS is required for this account: AUTH TLS first")
 	}
-	return say(530, failedLogin), nil
+	return say(530, failedLogin)
 }
 
 // penance makes a client wait for its next reply. A server that stops does not
@@ -170,7 +174,7 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 	case most == 0:
 		most = s.cfg.PerUserLimits.User
 	}
-	if err := s.entry.Login(s.usersOf(a), a.Name, most); err != nil {
+	if err := s.told("sessions of the user", s.entry.Login(s.usersOf(a), a.Name, most)); err != nil {
 		if l, ok := errors.AsType[*registry.LimitError](err); ok {
 			return sayf(421, "Too many connections (%d) of this user", l.Max), nil
 		}
@@ -180,7 +184,7 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 	quotas := s.openAccount(a, &options)
 	s.makeHome(a, options)
 	files, err := vfs.Open(a.Home, options)
-	if err != nil {
+	if s.told("home", err) != nil {
 		if quotas != nil {
 			quotas.Close()
 		}
@@ -204,7 +208,7 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 // makeHome makes the home of a user who has none, if the configuration wants that.
 // Where it cannot be made, to open it fails.
 func (s *session) makeHome(a *auth.Account, o vfs.Options) {
-	if !s.cfg.CreateHomeDir || a.Anonymous {
+	if !s.cfg.CreateHomeDir || a.Anonymous || s.srv.rehearses {
 		return
 	}
 	made, err := vfs.MakeHome(a.Home, o)
@@ -224,6 +228,7 @@ func (s *session) fileOptions(a *auth.Account) vfs.Options {
 		FileUmask: s.cfg.Umask, DirUmask: s.cfg.DirUmask,
 		Charset:    s.cfg.FSCharset,
 		Roots:      &s.srv.roots,
+		Rehearse:   s.srv.rehearses,
 		NoTruncate: s.cfg.NoTruncate, AutoRename: s.cfg.AutoRename,
 	}
 	o.OnlyNew = a.Anonymous

@@ -7,9 +7,11 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	registry "portreeve/server/session"
+	"portreeve/server/vfs"
 )
 
 // cmdTYPE chooses text or binary. A refused TYPE changes nothing.
@@ -61,16 +63,16 @@ func (s *session) cmdALLO(_ context.Context, arg string) (reply, error) {
 		return say(501, "ALLO takes a number of bytes"), nil
 	}
 	if s.cfg.MaxFileSize > 0 && n > s.cfg.MaxFileSize {
-		return replyFor(errTooLarge), nil
+		return reply{}, errTooLarge
 	}
 	if left, limited := s.fs.Left(); limited && (n > left.Bytes || left.Files == 0) {
-		return s.withUsage(say(552, "Quota exceeded")), nil
+		return reply{}, &failure{s.withUsage(say(552, "Quota exceeded")), vfs.ErrQuota}
 	}
 	if errors.Is(s.roomFor(s.cwd), errCrowded) {
 		return replyFor(errCrowded), nil
 	}
 	if free, err := s.fs.Free(s.cwd); err == nil && n > free {
-		return say(552, "Not enough room on the disk"), nil
+		return reply{}, &failure{say(552, "Not enough room on the disk"), syscall.ENOSPC}
 	}
 	s.announced = n
 	return say(200, "There is room"), nil

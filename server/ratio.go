@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"math/bits"
 )
@@ -70,8 +71,11 @@ func (s *session) mayFetch(n int64) error {
 	refusal.lines = []phrase{phrasef("The upload/download ratio is %d:%d", r.Up, r.Down),
 		phrasef("You uploaded %d and downloaded %d kbytes", kbytes(up), kbytes(down))}
 	refusal.prose = true
-	return &failure{reply: refusal}
+	return &failure{refusal, errRatio}
 }
+
+// errRatio is a file that is not to be fetched before others are sent.
+var errRatio = errors.New("the ratio allows no more")
 
 // kbytes counts KiB that were begun.
 func kbytes(n int64) int64 { return n>>10 + min(n&1023, 1) }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,8 @@ type Server struct {
 	// is none now: AUTH is then answered 431, and an implicit listener closes. Set
 	// it before Serve.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+
+	rehearses bool // nothing that anybody asks for is done
 
 	config   atomic.Pointer[Config]
 	terms    atomic.Pointer[tlsTerms]
@@ -207,15 +210,14 @@ func (s *Server) handle(conn net.Conn, implicit bool) {
 func (s *Server) open(conn net.Conn, implicit bool) (context.Context, *session) {
 	inlineUrgent(conn)
 	cfg := s.config.Load()
-	now := time.Now()
 	ends, err := s.ends(conn, cfg)
 	if err != nil {
 		s.Log.Warn("refused", "addr", addrPort(conn.RemoteAddr()).Addr(), "err", err, "hint", "ProxyFrom has that address")
 		return nil, nil
 	}
 	peer, local := ends.from, ends.to
-	c := &session{srv: s, cfg: cfg, local: local, peer: peer, implicit: implicit, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
-		born: now, heard: now, worked: now, ascii: true, level: min(zipLevel, cfg.Compression), facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
+	c := s.newSession(conn, peer, local)
+	c.implicit = implicit
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c.cancel = cancel
 	c.entry, err = s.Sessions.Open(peer, local, c.dismiss)
@@ -241,6 +243,13 @@ func (s *Server) open(conn net.Conn, implicit bool) (context.Context, *session) 
 	return ctx, c
 }
 
+// newSession is a session as every connection begins one.
+func (s *Server) newSession(conn net.Conn, peer, local netip.AddrPort) *session {
+	cfg, now := s.config.Load(), time.Now()
+	return &session{srv: s, cfg: cfg, local: local, peer: peer, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
+		born: now, heard: now, worked: now, ascii: true, level: min(zipLevel, cfg.Compression), facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
+}
+
 // part gives a session's place away.
 func (s *Server) part(c *session) {
 	s.mu.Lock()
@@ -256,6 +265,13 @@ const closingTime = 15 * time.Second
 // turnAway tells a connection that there is no place for it. The client has a
 // moment to read that; nobody waits for it.
 func (s *Server) turnAway(conn net.Conn, err error) {
+	r := crowded(err)
+	conn.SetWriteDeadline(time.Now().Add(lingerTime))
+	_, _ = conn.Write(r.append(nil, func(p phrase) string { return p.in(s.config.Load().language().Say) })) // it goes either way
+}
+
+// crowded is the reply to a connection that there is no place for.
+func crowded(err error) reply {
 	r := say(421, "Too many connections")
 	if l, ok := errors.AsType[*registry.LimitError](err); ok {
 		switch {
@@ -265,8 +281,7 @@ func (s *Server) turnAway(conn net.Conn, err error) {
 			r = sayf(421, "Too many connections (%d) from this address", l.Max)
 		}
 	}
-	conn.SetWriteDeadline(time.Now().Add(lingerTime))
-	_, _ = conn.Write(r.append(nil, func(p phrase) string { return p.in(s.config.Load().language().Say) })) // it goes either way
+	return r
 }
 
 // farewell closes our side first and lets the client close its own, so that no

@@ -76,7 +76,7 @@ func newRig(t testing.TB, edits ...func(*Config)) *rig {
 	for _, h := range cfg.VirtualHosts {
 		hosts[h.Name] = ways(&cfg, &h, home)
 	}
-	chain, err := auth.New(auth.Options{Methods: here.Methods, Backends: here.Backends, Hosts: hosts, Cost: cheapCost,
+	chain, err := auth.New(auth.Options{Methods: here.Methods, Backends: here.Backends, Hosts: hosts, Cost: cheapCost, MinUID: cfg.MinUID,
 		DelayStep: cfg.LoginDelay, DelayMost: cfg.MaxLoginDelay, Log: log})
 	if err != nil {
 		t.Fatal(err)

@@ -54,6 +54,8 @@ type session struct {
 
 	lang *lang.Language // of replies
 
+	asks func(rule string, err error) // is told what each rule says; nil but in a rehearsal
+
 	leaving atomic.Bool // somebody wants it to end; the one field that others set
 
 	client  string // what CLNT or CSID said

@@ -33,6 +33,8 @@ type transfer struct {
 	accept reply          // 150, sent when the data connection is there
 	draw   *rate.Transfer // on the bandwidth of its session; nil has no limit
 	work   func(*flow) (reply, error)
+	most   int64  // bytes that an upload may have, as it begins
+	excess error  // what is wrong with more
 	undo   func() // gives up what was prepared, if the data connection never came
 
 	// small does the work at once, if it can, or nothing but the beginning of it;

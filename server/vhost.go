@@ -212,10 +212,19 @@ func (c *Config) HostLogins(h *VirtualHost) []AuthMethod {
 // usersOf is the database that tells an account from another one of its name, ""
 // for the server's own. Anonymous is one and the same everywhere.
 func (s *session) usersOf(a *auth.Account) string {
-	if s.host == nil || a.Anonymous || s.host.Users == s.cfg.UserDB {
+	return s.cfg.usersFor(s.host, a.Anonymous)
+}
+
+// UsersAt is usersOf for a session of which the registry tells.
+func (c *Config) UsersAt(host, user string) string {
+	return c.usersFor(c.host(host), auth.IsAnonymous(user))
+}
+
+func (c *Config) usersFor(h *VirtualHost, anonymous bool) string {
+	if h == nil || anonymous || h.Users == c.UserDB {
 		return ""
 	}
-	return strings.TrimPrefix(s.host.Users, Without)
+	return strings.TrimPrefix(h.Users, Without)
 }
 
 // HostAnonymous returns the root of anonymous, "" for that of the system user,

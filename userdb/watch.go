@@ -72,7 +72,7 @@ func decodeAll(found []stored) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
 		layout := userLayout()
 		for _, f := range found {
-			u, err := User{Name: f.name}, error(ErrNoUser)
+			u, err := User{Name: f.name}, ErrNoUser
 			if f.record != nil {
 				u, err = decode(layout, f.name, f.record)
 			}

@@ -52,6 +52,9 @@ func run(ctx context.Context, e *env, args []string) int {
 	if err == nil {
 		return exitDone
 	}
+	if errors.Is(err, errAnswered) {
+		return exitFailed
+	}
 	complain(e, err.Error())
 	if hinted, ok := errors.AsType[*hintError](err); ok {
 		complain(e, "hint: "+hinted.hint)

@@ -23,9 +23,9 @@ import (
 // which were written for it go on working.
 
 const pwLong = `Pw keeps the virtual users in one database, whether the server runs or not. A
-server that runs takes a change over within two seconds, for those who are logged
-in too; ids, home, password and the number of sessions hold from the next login on.
-Commands and letters are those of pure-pw.
+server that runs takes a change over within two seconds, also for those who are
+logged in; ids, home, password and the number of sessions hold from the next
+login on. Commands and letters are those of pure-pw.
 
 The database is the one of --db, else of $PORTREEVE_DB, else
 /var/lib/portreeve/users.db for root and portreeve/users.db in $XDG_STATE_HOME
@@ -296,7 +296,7 @@ func newPwUserdel(e *env, shared *pwOptions) *cobra.Command {
 		Use:   "userdel NAME",
 		Short: "Remove a user, but none of its files",
 		Long: `Userdel removes a user from the database without asking. Its files stay where
-they are. Sessions of the user end within two seconds, and their transfers with them.
+they are. Sessions of the user end within two seconds, with their transfers.
 
 ` + exitStatusHelp,
 		Example: "  portreeve pw userdel alice",

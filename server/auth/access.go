@@ -66,7 +66,7 @@ func (c *Chain) admit(ctx context.Context, s *settings, a Attempt, account Accou
 	defer cancel()
 	r := &ruling{a, account, s.MinUID, func(host string) ([]netip.Addr, error) { return c.resolve(ctx, host) }}
 	for _, rule := range rules {
-		if err := rule.check(r); err != nil {
+		if err := a.told(rule.name, rule.check(r)); err != nil {
 			return denied(err)
 		}
 	}

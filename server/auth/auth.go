@@ -31,6 +31,8 @@ var (
 	ErrDenied = errors.New("login denied")
 	// ErrBusy means that the login's time ran out while other passwords were being checked.
 	ErrBusy = errors.New("too many logins at once")
+	// ErrUntold means that a back-end says nothing of a user without a password.
+	ErrUntold = errors.New("nothing is told without a password")
 )
 
 // Why a login was denied: for the log, and never for the client. Each comes
@@ -67,6 +69,19 @@ type Attempt struct {
 	// and an authority that the administrator trusts has signed that. A back-end
 	// that knows this asks for no password; others see an empty one, and refuse.
 	Certified bool
+
+	// Ask is told of each rule that is looked at, and why it refuses, if it does.
+	// With it nobody logs in: a back-end that can do without asks for no password,
+	// others answer ErrUntold, and nothing is noted.
+	Ask func(rule string, err error)
+}
+
+// told passes on what a rule says.
+func (a Attempt) told(rule string, err error) error {
+	if a.Ask != nil {
+		a.Ask(rule, err)
+	}
+	return err
 }
 
 // LocalPort is our end of the client's connection.
@@ -102,6 +117,13 @@ type Backend interface {
 	// or ErrDenied if there is one and it is not to be let in.
 	Login(ctx context.Context, a Attempt) (Account, error)
 }
+
+// A teller is a back-end that says of a user without a password whether it would let
+// the user in with the right one.
+type teller interface{ tells() }
+
+func (*users) tells()     {}
+func (*Anonymous) tells() {}
 
 // A Method names a kind of back-end and tells it where its users are.
 type Method struct{ Kind, Arg string }
@@ -266,16 +288,16 @@ func (c *Chain) Login(ctx context.Context, a Attempt) (Account, error) {
 	if err == nil {
 		err = c.admit(ctx, s, a, account)
 	}
-	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied) {
+	if a.Ask == nil && (errors.Is(err, ErrUnknown) || errors.Is(err, ErrDenied)) {
 		c.failures.add(a.From)
 	}
 	if err != nil {
 		return Account{}, err
 	}
-	if account.granted != nil {
+	if a.Ask == nil && account.granted != nil {
 		account.granted()
-		account.granted = nil
 	}
+	account.granted = nil
 	if account.Groups == nil {
 		account.Groups = c.groups(account.UID)
 	}
@@ -290,10 +312,13 @@ func (c *Chain) ask(ctx context.Context, s *settings, a Attempt) (Account, error
 	}
 	// A password that none can be is refused before anybody is asked, so that
 	// the time tells nothing of the user.
-	impossible := !a.Certified && userdb.ValidPassword(a.Password) != nil
+	impossible := !a.Certified && a.Ask == nil && userdb.ValidPassword(a.Password) != nil
 	for _, b := range backends {
 		if _, any := b.(*Anonymous); impossible && !any {
 			continue
+		}
+		if _, tells := b.(teller); a.Ask != nil && !tells {
+			return Account{}, ErrUntold
 		}
 		account, err := b.Login(ctx, a)
 		if err == nil && ctx.Err() != nil {
@@ -309,7 +334,7 @@ func (c *Chain) ask(ctx context.Context, s *settings, a Attempt) (Account, error
 	if impossible {
 		return Account{}, denied(ErrPassword)
 	}
-	if a.Certified { // who has the certificate may know whether there is such a user
+	if a.Certified || a.Ask != nil { // who has the certificate may know whether there is such a user
 		return Account{}, ErrUnknown
 	}
 	if err := s.hashing.waste(ctx, a); err != nil {

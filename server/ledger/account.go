@@ -193,6 +193,13 @@ func (a *Account) marked(t userdb.Tally) {
 	a.adoptLocked(t)
 }
 
+// rehearsed is marked where nothing is written: what there is, is known.
+func (a *Account) rehearsed() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mark, a.turn = true, a.turn+1
+}
+
 // adoptLocked takes over what the database has, and what it has not been told.
 func (a *Account) adoptLocked(t userdb.Tally) {
 	a.held = atLeastNothing(t.Usage, a.pending)

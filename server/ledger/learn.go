@@ -52,7 +52,7 @@ func (a *Account) Part(files Files) {
 // keepFile has .ftpquota say what there is, if somebody wants that.
 func (a *Account) keepFile() {
 	a.mu.Lock()
-	if !a.unfiled || !a.known || len(a.files) == 0 {
+	if a.ledger.rehearses || !a.unfiled || !a.known || len(a.files) == 0 {
 		a.mu.Unlock()
 		return
 	}
@@ -130,7 +130,7 @@ func (a *Account) learned(t userdb.Tally, err error, turn int) bool {
 		return true
 	case err != nil:
 		a.ledger.log.Error("looking up what a user's files take up", "user", a.key.name, "err", err)
-	case t.Counted && (t.Writer == "" || t.Writer == a.ledger.writer):
+	case t.Counted && (t.Writer == "" || t.Writer == a.ledger.writer || a.ledger.rehearses): // a daemon tells what it counts, a moment later
 		a.known = true
 		a.adoptLocked(t)
 	case a.known: // somebody else has begun to write; what comes of it is known later
@@ -162,7 +162,7 @@ func (a *Account) find(files Files, t userdb.Tally) {
 	}
 	a.ledger.writing.Lock() // what was found is not to be added to
 	defer a.ledger.writing.Unlock()
-	if err == nil {
+	if err == nil && !a.ledger.rehearses {
 		err = a.key.db.SetUsage(a.key.name, found, a.ledger.writer)
 	}
 	if err != nil {

@@ -36,8 +36,9 @@ const (
 
 // A Ledger has the accounts of those who are logged in.
 type Ledger struct {
-	writer string // what the database calls this process
-	log    *slog.Logger
+	writer    string // what the database calls this process
+	log       *slog.Logger
+	rehearses bool // nothing is written
 
 	ctx  context.Context // ends what is being counted
 	stop context.CancelFunc
@@ -64,6 +65,14 @@ type key struct {
 func New(log *slog.Logger) *Ledger {
 	l := &Ledger{writer: rand.Text(), log: log, accounts: make(map[key]*Account), free: make(map[key]struct{})}
 	l.ctx, l.stop = context.WithCancel(context.Background())
+	return l
+}
+
+// Rehearse makes a ledger that writes nothing: what is done with its accounts is
+// over with them.
+func Rehearse(log *slog.Logger) *Ledger {
+	l := New(log)
+	l.rehearses = true
 	return l
 }
 
@@ -114,6 +123,12 @@ func (l *Ledger) mark(a *Account) error {
 
 // markAll writes the marks of accounts. Several of them may be one.
 func (l *Ledger) markAll(accounts []*Account) error {
+	if l.rehearses {
+		for _, a := range accounts {
+			a.rehearsed()
+		}
+		return nil
+	}
 	byDB := make(map[userdb.DB]map[string]*Account)
 	for _, a := range accounts {
 		if byDB[a.key.db] == nil {
@@ -147,7 +162,7 @@ func (l *Ledger) markAll(accounts []*Account) error {
 func (l *Ledger) later() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.timer == nil && !l.closed {
+	if l.timer == nil && !l.closed && !l.rehearses {
 		l.work.Add(1)
 		l.timer = time.AfterFunc(flushEvery, func() {
 			defer l.work.Done()
@@ -300,5 +315,7 @@ func (l *Ledger) Close() {
 	case <-time.After(closingTime): // a disk that hangs is no reason to stay
 		l.log.Error("not everything about users' files is written: a disk does not answer")
 	}
-	l.flush()
+	if !l.rehearses {
+		l.flush()
+	}
 }

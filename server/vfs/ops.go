@@ -160,7 +160,7 @@ func storable(in *Info) error {
 // Remove removes a file or a link, never a directory.
 func (f *FS) Remove(path string) error {
 	if f.opts.KeepFiles {
-		return fail("remove", path, ErrDenied)
+		return fail("remove", path, ErrKept)
 	}
 	return f.remove("remove", path, func(d dir, base, _ string) error { return d.unlink(base) })
 }
@@ -259,7 +259,7 @@ func (f *FS) Rename(old, path string) error {
 // keeps what it has of them.
 func (f *FS) Chmod(path string, mode fs.FileMode) error {
 	if f.opts.NoChmod {
-		return fail("change mode", path, ErrDenied)
+		return fail("change mode", path, ErrNoChmod)
 	}
 	return f.change("change mode", path, func(clean string) error {
 		return f.root.chmod(clean, mode|f.countable(clean)|f.kept(clean))
@@ -276,7 +276,7 @@ func (f *FS) Chtimes(path string, mtime time.Time) error {
 // groups; the kernel allows that to its owner.
 func (f *FS) Chgrp(path string, gid int) error {
 	if f.opts.NoChmod {
-		return fail("change group", path, ErrDenied)
+		return fail("change group", path, ErrNoChmod)
 	}
 	return f.change("change group", path, func(clean string) error {
 		if gid != f.who.GID && !slices.Contains(f.who.Groups, gid) {

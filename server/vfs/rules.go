@@ -38,6 +38,11 @@ var (
 	// ErrName too.
 	ErrDot = fmt.Errorf("begins with a dot: %w", ErrName)
 
+	// ErrKept is an attempt to remove a file that KeepFiles keeps, and ErrNoChmod
+	// one to choose permissions or a group. They are an ErrDenied too.
+	ErrKept    = fmt.Errorf("files are kept: %w", ErrDenied)
+	ErrNoChmod = fmt.Errorf("permissions are not the client's to choose: %w", ErrDenied)
+
 	// ErrUnapproved is an attempt to read what NotOwn keeps.
 	ErrUnapproved = fmt.Errorf("not approved by the administrator: %w", ErrDenied)
 )

@@ -65,6 +65,9 @@ type Options struct {
 	// filled.
 	OnlyNew bool
 
+	// Rehearse changes nothing, and answers as if it had.
+	Rehearse bool
+
 	// Roots are those that this one may share; nil: none.
 	Roots *Roots
 
@@ -131,6 +134,9 @@ func open(home string, o Options, openRoot func(host string) (root, error)) (*FS
 		f.root, err = o.Roots.get(f.host, openRoot)
 	} else {
 		f.root, err = openRoot(f.host)
+	}
+	if err == nil && o.Rehearse {
+		f.root = &rehearsal{f.root, f}
 	}
 	if err == nil {
 		err = f.do(f.begin)
@@ -262,7 +268,7 @@ func (f *FS) do(job func() error) error {
 // need refuses op on path unless the account has all of perms.
 func (f *FS) need(perms userdb.Perms, op, path string) error {
 	if !f.Perms().Has(perms) {
-		return fail(op, path, ErrDenied)
+		return fail(op, path, fmt.Errorf("it takes %v: %w", perms, ErrDenied))
 	}
 	return nil
 }
