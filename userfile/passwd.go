@@ -1,6 +1,7 @@
 package userfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -27,7 +28,7 @@ func pureEntry(n int, line string) Entry {
 func pureUser(n int, name, fields string) Entry {
 	parsed, start, err := puredb.ParseUser(name, fields)
 	if err != nil {
-		return refuse(n, name, err)
+		return refuse(n, name, errors.New(strings.TrimPrefix(err.Error(), userdb.ErrMalformed.Error()+": ")))
 	}
 	password, locked := stored(parsed.Password)
 	e := Entry{Line: n, Name: name, Notes: noteOf(password)}

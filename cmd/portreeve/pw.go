@@ -47,6 +47,7 @@ func newPw(e *env) *cobra.Command {
   portreeve pw list --json | jq -r .name`,
 		newPwUseradd(e, opts), newPwUsermod(e, opts), newPwUserdel(e, opts), newPwPasswd(e, opts),
 		newPwShow(e, opts), newPwList(e, opts),
+		newPwImport(e, opts), newPwExport(e, opts),
 		newPwLock(e, opts, "lock", true), newPwLock(e, opts, "unlock", false),
 	)
 	group.Long = pwLong
