@@ -109,7 +109,7 @@ func runFTPD(ctx context.Context, e *env, c *doorCall) int {
 	if file == "" {
 		file = "/dev/null" // options alone say everything
 	}
-	if err, _ := execute(ctx, e, append(serve, "--config="+file)); err != nil {
+	if _, err := execute(ctx, e, append(serve, "--config="+file)); err != nil {
 		return fatal(err.Error())
 	}
 	return exitDone

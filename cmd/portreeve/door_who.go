@@ -69,7 +69,7 @@ func runWhoDoor(ctx context.Context, e *env, c *doorCall) int {
 		c.writeHelp(e)
 		return exitDone
 	}
-	err, _ = execute(ctx, e, who)
+	_, err = execute(ctx, e, who)
 	switch {
 	case err == nil:
 		return exitDone

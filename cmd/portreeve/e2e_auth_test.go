@@ -71,8 +71,8 @@ func startAuthd(t *testing.T, cmd *exec.Cmd, socket string) (log *logBuffer) {
 	return log
 }
 
-// refused logs in and wants the code that a refusal has.
-func refused(t *testing.T, port, user string, code int) {
+// turnedAway logs in and wants the code that a refusal has.
+func turnedAway(t *testing.T, port, user string, code int) {
 	t.Helper()
 	c, err := loginFTP(port, user)
 	if err == nil {
@@ -117,9 +117,9 @@ func TestExtAuth(t *testing.T) {
 					t.Errorf("file %d of 2: %v", i, err)
 				}
 			}
-			refused(t, d.port4, "joe", 421) // once is what he may
+			turnedAway(t, d.port4, "joe", 421) // once is what he may
 			for _, user := range []string{"evil", "half", "root", "nobody"} {
-				refused(t, d.port4, user, 530)
+				turnedAway(t, d.port4, user, 530)
 			}
 			dialFTP(t, d, "alice") // whom it does not know
 			if said := log.String() + d.log.String(); strings.Contains(said, password) {
@@ -131,7 +131,7 @@ func TestExtAuth(t *testing.T) {
 			if _, err := os.Stat(socket); err == nil && !real {
 				t.Error("it leaves its socket")
 			}
-			refused(t, d.port4, "alice", 421) // who might be refused by it
+			turnedAway(t, d.port4, "alice", 421) // who might be refused by it
 			if !strings.Contains(d.log.String(), "is portreeve authd or pure-authd running?") {
 				t.Error("the log does not tell the administrator")
 			}
@@ -171,7 +171,7 @@ func TestAuthdServesPureFTPd(t *testing.T) {
 	if _, err := os.Stat(d.path("file")); err != nil {
 		t.Error(err)
 	}
-	refused(t, s.port, "evil", 530)
+	turnedAway(t, s.port, "evil", 530)
 }
 
 // A file of pure-pw logs its users in as it is, and a change of it counts at once.
@@ -196,9 +196,9 @@ func TestPureDB(t *testing.T) {
 			t.Errorf("file %d of 2: %v", i, err)
 		}
 	}
-	refused(t, d.port4, "joe", 421)
-	refused(t, d.port4, "elsewhere", 530)
-	refused(t, d.port4, "alice", 530) // UserDB is not asked
+	turnedAway(t, d.port4, "joe", 421)
+	turnedAway(t, d.port4, "elsewhere", 530)
+	turnedAway(t, d.port4, "alice", 530) // UserDB is not asked
 	if !strings.Contains(d.log.String(), "PAMAuthentication is passed over") {
 		t.Error("the log does not tell that PAM is not asked")
 	}
@@ -210,7 +210,7 @@ func TestPureDB(t *testing.T) {
 	purePw("userdel", "joe")
 	purePw("useradd", "ann", "-u", id, "-g", id, "-d", d.home, "-C", "16")
 	purePw("mkdb", pdb)
-	refused(t, d.port4, "joe", 530)
+	turnedAway(t, d.port4, "joe", 530)
 	dialFTP(t, d, "ann")
 	// It is never written to.
 	writeFile(t, pdb, before)
@@ -247,7 +247,7 @@ func TestUnixUsers(t *testing.T) {
 	if info, err := os.Stat(d.path("file")); err != nil || int(info.Sys().(*syscall.Stat_t).Uid) != d.uid {
 		t.Errorf("whose file it is: %v", err)
 	}
-	refused(t, d.port4, "daemon", 530)
+	turnedAway(t, d.port4, "daemon", 530)
 	dialFTP(t, d, "alice")
 }
 

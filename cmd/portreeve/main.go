@@ -48,7 +48,7 @@ type env struct {
 
 // run runs the command that args spell and returns the exit code.
 func run(ctx context.Context, e *env, args []string) int {
-	err, began := execute(ctx, e, args)
+	began, err := execute(ctx, e, args)
 	if err == nil {
 		return exitDone
 	}
@@ -67,11 +67,11 @@ func run(ctx context.Context, e *env, args []string) int {
 
 // execute runs the command that args spell. Unless one of ours began to run, its
 // error is about the command line.
-func execute(ctx context.Context, e *env, args []string) (err error, began bool) {
+func execute(ctx context.Context, e *env, args []string) (began bool, err error) {
 	root := newRoot(e, &began)
 	root.SetArgs(args)
 	err = root.ExecuteContext(ctx)
-	return err, began
+	return began, err
 }
 
 // complain prints an error, which may have several lines. What it quotes of an
