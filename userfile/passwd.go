@@ -1,6 +1,7 @@
 package userfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -149,7 +150,7 @@ func (o Options) leaves(s systemLine) string {
 	switch {
 	case s.uid == 0 || s.gid == 0:
 		return "is root's"
-	case s.shell != "ftp" && !slices.Contains(o.Shells, s.shell):
+	case s.shell != "ftp" && !o.Shells[cmp.Or(s.shell, "/bin/sh")]:
 		return fmt.Sprintf("has the shell %q, which is none of persons", s.shell)
 	case o.HasHome != nil && !o.HasHome(s.home):
 		return "has a home that is not there"

@@ -112,7 +112,7 @@ shut:x:1004:1000::/home/shut:/bin/bash
 `
 	o := Options{
 		Shadow:  strings.NewReader("root:$6$r:1:\njoe:" + someHash + ":19000:0:99999:7:::\nold:abJnggxhB/yWI:1:\nshut:!" + someHash + ":1:\n"),
-		Shells:  []string{"/bin/bash"},
+		Shells:  map[string]bool{"/bin/bash": true},
 		HasHome: func(home string) bool { return home != "/home/gone" },
 	}
 	want := []string{
@@ -177,7 +177,7 @@ func FuzzRead(f *testing.F) {
 		formats := Formats()
 		format := formats[int(which)%len(formats)]
 		Detect(file)
-		for e, err := range Read(bytes.NewReader(file), int64(len(file)), format, Options{Shells: []string{"/bin/sh"}}) {
+		for e, err := range Read(bytes.NewReader(file), int64(len(file)), format, Options{Shells: map[string]bool{"/bin/sh": true}}) {
 			if err != nil || e.Err != nil || e.LeftOut != "" {
 				continue
 			}

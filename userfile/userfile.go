@@ -57,7 +57,7 @@ type Options struct {
 	Shadow io.Reader
 	// Shells are those with which somebody counts as a person, and HasHome tells
 	// whether a folder is there: other accounts of Passwd are left out.
-	Shells  []string
+	Shells  map[string]bool
 	HasHome func(string) bool
 }
 

@@ -37,8 +37,8 @@ is left may come from nowhere.
 
 ` + exitStatusHelp,
 		Example: `  portreeve pw export --out users.json
-  portreeve pw export --format pureftpd.passwd --out /etc/pure-ftpd/pureftpd.passwd
   portreeve pw export --format puredb --out /etc/pure-ftpd/pureftpd.pdb
+  portreeve pw export --format pureftpd.passwd --out pureftpd.passwd
   portreeve pw export --format csv | cut -d , -f 1,3`,
 		Args: cobra.NoArgs,
 	}

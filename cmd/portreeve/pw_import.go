@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -259,25 +258,10 @@ func systemOptions(name string, format userfile.Format, shadow string) (o userfi
 		}
 		o.Shadow, done = f, func() { f.Close() }
 	}
-	o.Shells = validShells()
+	o.Shells = readShells("/etc/shells")
 	o.HasHome = func(home string) bool {
 		info, err := os.Stat(home)
 		return err == nil && info.IsDir()
 	}
 	return o, done, nil
-}
-
-// validShells returns the shells of those who may log in to the system.
-func validShells() []string {
-	text, err := os.ReadFile("/etc/shells")
-	if errors.Is(err, fs.ErrNotExist) {
-		return []string{"/bin/sh", "/bin/csh"} // what getusershell(3) takes then
-	}
-	var shells []string
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); strings.HasPrefix(line, "/") {
-			shells = append(shells, line)
-		}
-	}
-	return shells
 }
