@@ -343,7 +343,7 @@ func TestChangeDuringLogin(t *testing.T) {
 		go w.follow(d)
 		conn, _ := net.Pipe()
 		ended := make(chan error, 1)
-		s := &session{conn: conn, cancel: func(why error) { ended <- why }}
+		s := &session{srv: r.srv, conn: conn, cancel: func(why error) { ended <- why }}
 		w.join(s, &account)
 		if err := <-ended; !errors.Is(err, auth.ErrDisabled) {
 			t.Errorf("it ends by %v", err)
@@ -377,7 +377,7 @@ func TestChangeOfMany(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, a := &session{conn: conn}, &auth.Account{Name: u.Name, DB: db, Limits: u.Limits}
+			s, a := &session{srv: r.srv, conn: conn}, &auth.Account{Name: u.Name, DB: db, Limits: u.Limits}
 			s.changes = w.join(s, a)
 			all, accounts = append(all, s), append(accounts, a)
 		}

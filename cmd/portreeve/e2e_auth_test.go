@@ -132,9 +132,9 @@ func TestExtAuth(t *testing.T) {
 				t.Error("it leaves its socket")
 			}
 			turnedAway(t, d.port4, "alice", 421) // who might be refused by it
-			if !strings.Contains(d.log.String(), "is portreeve authd or pure-authd running?") {
-				t.Error("the log does not tell the administrator")
-			}
+			eventually(t, "the log tells the administrator", func() bool {
+				return strings.Contains(d.log.String(), "is portreeve authd or pure-authd running?")
+			})
 		})
 	}
 }

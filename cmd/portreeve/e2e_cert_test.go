@@ -92,7 +92,7 @@ func TestCertificates(t *testing.T) {
 		}
 		// A faulty file keeps what was there, also over a reload that is refused.
 		writeFile(t, a, []byte("rubbish"))
-		if out, err := d.run(t, "", "reload"); err == nil || !strings.Contains(out, "portreeve cert new --out "+a) {
+		if out, err := d.run(t, "", "reload"); err == nil || !strings.Contains(out, "portreeve cert new --force --out "+a) {
 			t.Errorf("a reload with a faulty certificate: %v\n%s", err, out)
 		}
 		if !shown(t, d, "").Equal(now) {
