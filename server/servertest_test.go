@@ -483,10 +483,14 @@ type addressed struct {
 func (a *addressed) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(a.local) }
 func (a *addressed) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(a.remote) }
 
-// bubble runs a test in virtual time.
+// bubble runs a test in virtual time. What its sessions set going has time to end
+// behind them, since time stops with the test.
 func bubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t) })
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // the last of all
+		test(t)
+	})
 }
 
 // elapsed tells how much virtual time passes in do.

@@ -421,9 +421,15 @@ func forgottenTLS(t *testing.T, d *site, c client, m mode) {
 	sent := randomFile(t, 10_000)
 	if out, err := c.put(d.job(t, m, "alice", name, sent)).run(t); err == nil {
 		sameContent(t, sent, d.path(name))
-	} else if !strings.Contains(d.log.String(), "path=/"+name+" cause=tls-none") {
-		t.Errorf("%v, and the log does not say that data came in clear\n%s", err, out)
-	} else if sizeOf(d.path(name)) >= 0 {
+		return
+	} else {
+		t.Logf("%v\n%s", err, out)
+	}
+	// What it sent in clear, or whether it closed before it sent anything, is chance.
+	eventually(t, "the log says what was wrong with the data connection", func() bool {
+		return strings.Contains(d.log.String(), "path=/"+name+" cause=tls-")
+	})
+	if sizeOf(d.path(name)) >= 0 {
 		t.Error("data that came in clear was stored")
 	}
 }
