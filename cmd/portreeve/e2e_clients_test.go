@@ -419,12 +419,12 @@ func TestClients(t *testing.T) {
 func forgottenTLS(t *testing.T, d *site, c client, m mode) {
 	name := c.name + "-" + m.String()
 	sent := randomFile(t, 10_000)
-	if out, err := c.put(d.job(t, m, "alice", name, sent)).run(t); err == nil {
+	out, err := c.put(d.job(t, m, "alice", name, sent)).run(t)
+	if err == nil {
 		sameContent(t, sent, d.path(name))
 		return
-	} else {
-		t.Logf("%v\n%s", err, out)
 	}
+	t.Logf("%v\n%s", err, out)
 	// What it sent in clear, or whether it closed before it sent anything, is chance.
 	eventually(t, "the log says what was wrong with the data connection", func() bool {
 		return strings.Contains(d.log.String(), "path=/"+name+" cause=tls-")
