@@ -142,9 +142,6 @@ func TestBandwidthReload(t *testing.T) {
 
 // TestBandwidthOnSockets keeps a rate over real sockets, where the kernel copies.
 func TestBandwidthOnSockets(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
 	for _, sessions := range []int{1, 8} {
 		const rate, took = 8 << 20, 3
 		r := newRig(t, func(c *Config) { c.UserBandwidth.Down = rate })

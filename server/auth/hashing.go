@@ -81,6 +81,23 @@ func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, func() {}
 }
 
+// verdict is what a password that was looked at comes to, nil if it opens the
+// account: record is what is wrong with the user's own, which is told only after
+// the time for hashing is spent.
+func verdict(record error, ok bool, hashing error) error {
+	switch {
+	case errors.Is(hashing, ErrBusy):
+		return hashing
+	case record != nil:
+		return denied(record)
+	case hashing != nil:
+		return denied(hashing)
+	case !ok:
+		return denied(ErrPassword)
+	}
+	return nil
+}
+
 // withoutDeadline hides one, so that another is set in earnest.
 type withoutDeadline struct{ context.Context }
 

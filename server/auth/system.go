@@ -56,16 +56,10 @@ func (b *system) Login(ctx context.Context, a Attempt) (Account, error) {
 		return Account{}, denied(ErrPassword)
 	}
 	ok, hashErr := b.hashing.check(ctx, a, u.Password)
-	switch {
-	case errors.Is(hashErr, ErrBusy):
-		return Account{}, hashErr
-	case err != nil:
-		return Account{}, denied(err)
-	case hashErr != nil:
-		return Account{}, denied(hashErr)
-	case !ok:
-		return Account{}, denied(ErrPassword)
-	case u.ended != nil:
+	if err := verdict(err, ok, hashErr); err != nil {
+		return Account{}, err
+	}
+	if u.ended != nil {
 		return Account{}, denied(u.ended)
 	}
 	if err := b.permitsShell(u.shell); err != nil {

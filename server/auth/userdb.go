@@ -78,15 +78,8 @@ func (b *users) Login(ctx context.Context, a Attempt) (Account, error) {
 		return Account{}, fmt.Errorf("looking up a user in %s: %w", b.db.Path(), err)
 	}
 	ok, hashErr := b.proven(ctx, a, u.User)
-	switch {
-	case errors.Is(hashErr, ErrBusy):
-		return Account{}, hashErr
-	case err != nil:
-		return Account{}, denied(err)
-	case hashErr != nil:
-		return Account{}, denied(hashErr)
-	case !ok:
-		return Account{}, denied(ErrPassword)
+	if err := verdict(err, ok, hashErr); err != nil {
+		return Account{}, err
 	}
 	if err := a.told("account", Standing(u.User, a.time())); err != nil {
 		return Account{}, denied(err)
