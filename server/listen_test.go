@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // TestListenOnOneFamily: a server listens where it is told, and on both families
@@ -30,14 +31,31 @@ func TestListenOnOneFamily(t *testing.T) {
 			defer all[0].Close()
 			_, port, _ := net.SplitHostPort(all[0].Addr().String())
 			for host, want := range map[string]bool{"127.0.0.1": tc.v4, "::1": tc.v6} {
-				conn, err := net.Dial("tcp", net.JoinHostPort(host, port))
-				if (err == nil) != want {
-					t.Errorf("connecting to %s: %v", host, err)
-				}
-				if err == nil {
-					conn.Close()
+				if got := reaches(t, all[0], net.JoinHostPort(host, port)); got != want {
+					t.Errorf("connecting to %s reaches the server: %v, want %v", host, got, want)
 				}
 			}
 		})
 	}
+}
+
+// reaches tells whether who connects to addr is accepted by l. Where l does not
+// listen, somebody else may: the port of an address is anybody's.
+func reaches(t *testing.T, l net.Listener, addr string) bool {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	// What has connected waits to be accepted, if it is l that it waits for.
+	if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		return false
+	}
+	accepted.Close()
+	return accepted.RemoteAddr().String() == conn.LocalAddr().String()
 }

@@ -198,6 +198,9 @@ func TestQuotaCosts(t *testing.T) {
 		if err := c.store("first", strings.NewReader("x")); err != nil { // of a burst, and its mark
 			t.Fatal(err)
 		}
+		eventually(t, "the login is noted", func() bool { // beside the session, and once
+			return strings.Contains(d.must(t, "pw", "show", user), "127.0.0.1")
+		})
 		before := count(t, trace)
 		for i := range files {
 			if err := c.store(fmt.Sprint(user, i), strings.NewReader("content")); err != nil {
