@@ -7,6 +7,7 @@ MANDIR   ?= $(PREFIX)/share/man
 CONFDIR  ?= /etc/portreeve
 DESTDIR  ?=
 DROPIN   ?=
+PROGRAM  ?= ./portreeve
 FUZZTIME ?= 30s
 BENCH    ?= .
 
@@ -110,24 +111,24 @@ docs: build ## write the documents that are made from the code
 
 .PHONY: install
 install: ## install program, manual, completions and sample configuration; DESTDIR= PREFIX=, DROPIN=1 also as Pure-FTPd's programs
-	@test -x portreeve || $(MAKE) build
+	@test -x '$(PROGRAM)' || $(MAKE) build
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(MANDIR)' '$(DESTDIR)$(CONFDIR)'
-	install -m 755 portreeve '$(DESTDIR)$(PREFIX)/bin/portreeve'
+	install -m 755 '$(PROGRAM)' '$(DESTDIR)$(PREFIX)/bin/portreeve'
 	@set -e; for page in docs/*.[1-8]; do \
 		case $$page in docs/pure-*) [ '$(DROPIN)' = 1 ] || continue;; esac; \
 		install -d "$(DESTDIR)$(MANDIR)/man$${page##*.}"; \
 		install -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/"; \
 	done
-	@set -e; [ '$(DROPIN)' != 1 ] || ./portreeve docs links | while read -r folder name; do \
+	@set -e; [ '$(DROPIN)' != 1 ] || '$(PROGRAM)' docs links | while read -r folder name; do \
 		install -d '$(DESTDIR)$(PREFIX)'/$$folder; \
 		ln -sf ../bin/portreeve '$(DESTDIR)$(PREFIX)'/$$folder/$$name; \
 	done
 	install -m 644 docs/portreeve.conf.sample '$(DESTDIR)$(CONFDIR)/portreeve.conf.sample'
 	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' \
 		'$(DESTDIR)$(PREFIX)/share/zsh/site-functions' '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
-	./portreeve completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/portreeve'
-	./portreeve completion zsh >'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_portreeve'
-	./portreeve completion fish >'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/portreeve.fish'
+	'$(PROGRAM)' completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/portreeve'
+	'$(PROGRAM)' completion zsh >'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_portreeve'
+	'$(PROGRAM)' completion fish >'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/portreeve.fish'
 
 .PHONY: clean
 clean: ## remove what was built, the demo server and the linter

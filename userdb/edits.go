@@ -24,7 +24,7 @@ type Edits struct {
 }
 
 // An edit is a user's record as it was read, nil if there was none, and as it is
-// to be.
+// to be, nil if there is to be none.
 type edit struct {
 	name     string
 	old, new []byte
@@ -38,6 +38,17 @@ func (e edit) fits(record []byte) bool {
 }
 
 func (e edit) conflict() error { return fmt.Errorf("%w: %s", ErrConflict, e.name) }
+
+// write makes the edit.
+func (e edit) write(tx *bolt.Tx, users *bolt.Bucket) error {
+	if e.new != nil {
+		return users.Put([]byte(e.name), e.new)
+	}
+	if err := users.Delete([]byte(e.name)); err != nil {
+		return err
+	}
+	return forgetUsage(tx, e.name)
+}
 
 // Stored is a user as Edits read it. A record that cannot be read has Err, and
 // cannot be changed.
@@ -104,6 +115,14 @@ func (e *Edits) Put(was Stored, u User) error {
 	return nil
 }
 
+// Remove notes that there is to be no user of that name; was is what Read returned
+// for it. A record that cannot be read can be removed.
+func (e *Edits) Remove(name string, was Stored) {
+	if was.Exists() {
+		e.list = append(e.list, edit{name, was.record, nil})
+	}
+}
+
 // rebuildFrom is the number of edits from which a new file takes less time than a
 // transaction, during which nobody could log in.
 const rebuildFrom = 20_000
@@ -143,7 +162,7 @@ func (e *Edits) atOnce(done func(int)) error {
 			if !c.fits(users.Get([]byte(c.name))) {
 				return c.conflict()
 			}
-			if err := users.Put([]byte(c.name), c.new); err != nil {
+			if err := c.write(tx, users); err != nil {
 				return err
 			}
 		}

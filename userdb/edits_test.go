@@ -232,3 +232,59 @@ func TestEditsWhileUsersChange(t *testing.T) {
 		t.Errorf("the user is %q after %d changes, %v", u.Gecos, changes, err)
 	}
 }
+
+// Users are removed with their usage, both ways, and who changed meanwhile is not.
+func TestEditsRemove(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		users int
+	}{{"one transaction", 100}, {"a new file", rebuildFrom}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			db := At(filepath.Join(t.TempDir(), "users.db"))
+			goes, stays := editable(-5), editable(7)
+			for _, u := range []User{goes, stays} {
+				if err := db.Add(u); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := db.AddUsage(goes.Name, Usage{1, 2}); err != nil {
+				t.Fatal(err)
+			}
+			names := []string{goes.Name, "nobody"}
+			e := db.Edits()
+			found, err := e.Read(names)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, name := range names {
+				e.Remove(name, found[i])
+			}
+			putAll(t, e, many(1000, 1000+tt.users)...)
+			if e.Len() != tt.users+1 {
+				t.Errorf("%d edits", e.Len())
+			}
+			again := db.Edits() // which comes too late
+			if found, err = again.Read([]string{stays.Name}); err != nil {
+				t.Fatal(err)
+			}
+			again.Remove(stays.Name, found[0])
+			if err := e.Commit(nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Get(goes.Name); !errors.Is(err, ErrNoUser) {
+				t.Errorf("%s is still there: %v", goes.Name, err)
+			}
+			tally, err := db.Tally(goes.Name)
+			if err != nil || tally.Usage != (Usage{}) {
+				t.Errorf("its usage is %v, %v", tally, err)
+			}
+			if err := db.Modify(stays.Name, func(u *User) error { u.Gecos = "changed"; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if err := again.Commit(nil); !errors.Is(err, ErrConflict) {
+				t.Errorf("who changed meanwhile is removed: %v", err)
+			}
+		})
+	}
+}

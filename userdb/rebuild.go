@@ -74,7 +74,12 @@ func (e *Edits) rebuildOnce(path string, done func(int)) error {
 			if users != nil && users.Sequence() != began || users == nil && began != 0 {
 				return errMoved
 			}
-			return b.Update(func(to *bolt.Tx) error { return copyOthers(to, from, began+1) })
+			return b.Update(func(to *bolt.Tx) error {
+				if err := copyOthers(to, from, began+1); err != nil {
+					return err
+				}
+				return e.forgetRemoved(to)
+			})
 		})
 		if err != nil {
 			return err
@@ -142,6 +147,9 @@ func appendUsers(b *bolt.DB, batch []edit) error {
 		}
 		users.FillPercent = 0.9
 		for _, c := range batch {
+			if c.new == nil { // to be removed
+				continue
+			}
 			if err := users.Put([]byte(c.name), c.new); err != nil {
 				return err
 			}
@@ -169,6 +177,18 @@ func copyOthers(to, from *bolt.Tx, revision uint64) error {
 		}
 		return copyBucket(copied, b)
 	})
+}
+
+// forgetRemoved forgets what is known of users besides their records.
+func (e *Edits) forgetRemoved(tx *bolt.Tx) error {
+	for _, c := range e.list {
+		if c.new == nil {
+			if err := forgetUsage(tx, c.name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func copyBucket(to, from *bolt.Bucket) error {

@@ -241,15 +241,23 @@ func (db DB) Remove(name string) error {
 		if err := users.Delete([]byte(name)); err != nil {
 			return err
 		}
-		for _, bucket := range []string{bucketUsage, bucketGuests} {
-			if usage := tx.Bucket([]byte(bucket)); usage != nil {
-				if err := usage.Delete([]byte(name)); err != nil {
-					return err
-				}
-			}
+		if err := forgetUsage(tx, name); err != nil {
+			return err
 		}
 		return touched(users)
 	})
+}
+
+// forgetUsage forgets what a user's files took up, and its last login.
+func forgetUsage(tx *bolt.Tx, name string) error {
+	for _, bucket := range []string{bucketUsage, bucketGuests} {
+		if usage := tx.Bucket([]byte(bucket)); usage != nil {
+			if err := usage.Delete([]byte(name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Changed returns when the file was last written, by a change of a user or of

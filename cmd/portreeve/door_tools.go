@@ -45,7 +45,7 @@ func runStats(_ context.Context, e *env, c *doorCall) int {
 	if c.args[0] != "-" {
 		f, err := os.Open(c.args[0])
 		if err != nil {
-			c.say(e, "Can't open file: %v", err)
+			c.say(e, "Can't open file: %s", reason(err))
 			return 255
 		}
 		defer f.Close()

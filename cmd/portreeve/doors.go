@@ -41,6 +41,7 @@ type exitMeaning struct {
 func newDoors() []*door {
 	return []*door{
 		doorFTPD(),
+		doorPw(),
 		doorWho(),
 		doorMRTG(),
 		doorStats(),

@@ -14,7 +14,7 @@ import (
 // pureNames are the programs that the package of Debian has, and pure-alwaysfail,
 // which FreeBSD's has too.
 var pureNames = []string{
-	"pure-alwaysfail", "pure-ftpd", "pure-ftpwho", "pure-mrtginfo", "pure-pwconvert", "pure-statsdecode",
+	"pure-alwaysfail", "pure-ftpd", "pure-ftpwho", "pure-mrtginfo", "pure-pw", "pure-pwconvert", "pure-statsdecode",
 }
 
 // TestDoors holds the table to what a door must say of itself.
@@ -146,6 +146,33 @@ func TestDoorsByAnyLink(t *testing.T) {
 		out, err := exec.Command(path).Output()
 		if err != nil || string(out) != "auth_ok:0\nend\n" {
 			t.Errorf("%s: %q, %v", path, out, err)
+		}
+	}
+}
+
+// TestInstallDropIn installs into a folder, with the links and without.
+func TestInstallDropIn(t *testing.T) {
+	needs(t, "make")
+	for _, dropIn := range []bool{false, true} {
+		dest := t.TempDir()
+		args := []string{"-s", "-C", "../..", "install", "DESTDIR=" + dest, "PREFIX=/usr", "PROGRAM=" + built.path(t)}
+		if dropIn {
+			args = append(args, "DROPIN=1")
+		}
+		if out, err := exec.Command("make", args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for _, d := range newDoors() {
+			link := filepath.Join(dest, "usr", d.folder, d.name)
+			_, err1 := os.Stat(link) // where it leads
+			_, err2 := os.Stat(filepath.Join(dest, "usr/share/man/man8", d.name+".8"))
+			if got := err1 == nil; got != dropIn || (err2 == nil) != dropIn {
+				t.Errorf("with DROPIN=%v: %s: %v, its page: %v", dropIn, link, err1, err2)
+			}
+		}
+		out, err := exec.Command(filepath.Join(dest, "usr/sbin/pure-alwaysfail")).Output()
+		if dropIn && (err != nil || string(out) != "auth_ok:0\nend\n") {
+			t.Errorf("the link prints %q, %v", out, err)
 		}
 	}
 }

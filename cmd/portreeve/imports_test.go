@@ -19,7 +19,7 @@ import (
 //	3  cmd/portreeve
 //	2  server
 //	1  userfile  server/auth  server/vfs  server/control  server/ledger
-//	0  puredb  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
+//	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
 //	   server/extauth  server/thread  server/rate
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"server/rate":    nil,
 	"userdb":         {"config"},
 	"puredb":         {"userdb"},
+	"purepw":         nil,
 	"userfile":       {"config", "puredb", "userdb"},
 	"server/auth":    {"puredb", "userdb", "server/extauth", "server/thread"},
 	"server/extauth": {"userdb"},
@@ -43,7 +44,7 @@ var mayImport = map[string][]string{
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "puredb", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/session", "server/vfs", "userfile"},
+	"cmd/portreeve":  {"config", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/session", "server/vfs", "userfile"},
 }
 
 // testsImport are further imports of ours, of tests alone.
