@@ -19,6 +19,9 @@ var setRates = map[string]int{"rate1": 1 << 10, "rate64": 64 << 10}
 
 const rateSeconds = 4
 
+// limitedUser has a quota that no trial reaches.
+const limitedUser = "limited"
+
 func ourTrials() []trial {
 	mine := func(p *contestant) bool { return p.site != nil }
 	return []trial{
@@ -26,6 +29,8 @@ func ourTrials() []trial {
 			{name: "1 MiB/s, worst of both ways, % off", less: true, limit: 2}, {name: "64 MiB/s, % off", less: true, limit: 2}}},
 		{name: "1,000 wrong passwords", able: mine, rounds: 2, run: storm, measures: []measure{
 			{name: "rate of a download meanwhile, of that before", limit: .9}, {name: "memory grows by, MiB", less: true, limit: 256}}},
+		{name: "4 KiB STOR under a quota", able: mine, run: account, measures: []measure{
+			{name: "files/s, of those without", limit: .98}, {name: "CPU a file, of that without", less: true, limit: 1.02}}},
 	}
 }
 
@@ -100,4 +105,45 @@ func storm(a *arena, p *contestant) row {
 	}
 	stormed.site.cmd.Process.Kill()
 	return row{during / before, float64(memory) / 1024}
+}
+
+// account stores small files as somebody with a quota and as somebody without, by
+// turns, which begin with the one and with the other.
+func account(a *arena, p *contestant) row {
+	const turns, files = 16, 500
+	from, err := os.Open(filepath.Join(a.home, "small", "0"))
+	if err != nil {
+		a.Fatal(err)
+	}
+	defer from.Close()
+	limited := *p
+	limited.user = limitedUser
+	all := []*loader{a.login(p, false), a.login(&limited, false)}
+	var took, cpu [2]float64
+	for turn := range turns + 1 {
+		for k := range all {
+			who := (k + turn) % len(all)
+			t, c := a.spent(p, func() error {
+				for i := range files {
+					if err := all[who].put(fmt.Sprintf("up/%d-%d-%d", who, turn, i), from, 4<<10); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if turn > 0 { // before, what is there was counted
+				took[who] += t
+				cpu[who] += c
+			}
+		}
+	}
+	// Not before: a file system takes its time to reuse what was removed just now.
+	stored, _ := filepath.Glob(filepath.Join(a.home, "up", "*"))
+	for _, path := range stored {
+		os.Remove(path)
+	}
+	if err := quitAll(all); err != nil {
+		a.Fatal(err)
+	}
+	return row{took[0] / took[1], cpu[1] / cpu[0]}
 }

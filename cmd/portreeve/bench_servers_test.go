@@ -142,6 +142,7 @@ func ours(b *testing.B, name, binary, home, cert string, directives ...string) *
 	for name, kib := range setRates { // of uploads and downloads
 		c.site.addUser(b, name, "-t", fmt.Sprint(kib), "-T", fmt.Sprint(kib))
 	}
+	c.site.addUser(b, limitedUser, "-n", "1000000000", "-N", "1000000")
 	c.site.start(b)
 	c.port, c.root = c.site.port4, c.site.cmd.Process.Pid
 	return c

@@ -271,19 +271,31 @@ func (u *Upload) hasRoom(how How) error {
 
 // commitCounted gives a hidden file its name, if there still is room for it.
 func (u *Upload) commitCounted(size int64) error {
-	t := &u.tracked
-	old := userdb.Usage{}
-	if !u.number {
-		var err error
-		if old, err = weigh(t.account, u.dir, u.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// What nothing had the name of when the upload began, nothing has as a rule. The
+	// kernel tells of the exceptions, so that this costs no look.
+	if u.replace && !u.over {
+		err := u.settle(userdb.Usage{Files: 1, Bytes: size}, false)
+		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, ErrQuota) {
 			return err
 		}
 	}
-	d := userdb.Usage{Files: 1 - old.Files, Bytes: size - old.Bytes}
+	old := userdb.Usage{}
+	if !u.number {
+		var err error
+		if old, err = weigh(u.tracked.account, u.dir, u.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return u.settle(userdb.Usage{Files: 1 - old.Files, Bytes: size - old.Bytes}, u.replace)
+}
+
+// settle is a commit that changes what the user has by d.
+func (u *Upload) settle(d userdb.Usage, replace bool) error {
+	t := &u.tracked
 	if !t.claim.Fit(d) {
 		return ErrQuota
 	}
-	if err := u.rename(); err != nil {
+	if err := u.rename(replace); err != nil {
 		return err
 	}
 	t.claim.Settle(d)

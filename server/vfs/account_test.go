@@ -216,6 +216,34 @@ func TestAccountReplacesWhatIsGone(t *testing.T) {
 	})
 }
 
+// A name that nobody had may be somebody's by the end, who is replaced, also where
+// there is room for one of them only by then.
+func TestAccountReplacesWhatCame(t *testing.T) {
+	for _, less := range []bool{false, true} {
+		t.Run(fmt.Sprintf("less=%v", less), func(t *testing.T) {
+			eachWorld(t, func(t *testing.T, w *world) {
+				w.opts.NoTruncate = true
+				a := w.counted(2, 100)
+				u, err := w.fs.Write("/f", How{})
+				w.must(err)
+				w.must(u.Begin())
+				u.Grow(40)
+				_, err = u.File().WriteString(strings.Repeat("n", 40))
+				w.must(err)
+				w.must(w.upload("/f", strings.Repeat("o", 60), How{}))
+				if less {
+					a.Use(w.fs, ledger.Limits{Files: userdb.LimitOf(1), Bytes: userdb.LimitOf(60)})
+				}
+				w.must(u.Commit())
+				w.exact("in the end")
+				if have, _ := a.Usage(); have != (userdb.Usage{Files: 1, Bytes: 40}) {
+					t.Errorf("in the end there are %+v", have)
+				}
+			})
+		})
+	}
+}
+
 func TestCount(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		w.dir("/d")

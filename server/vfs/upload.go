@@ -463,7 +463,7 @@ func (u *Upload) Commit() error {
 		if u.tracked.claim != nil {
 			return u.commitCounted(size)
 		}
-		return u.rename()
+		return u.rename(u.replace)
 	})
 	if err == nil {
 		u.temp = ""
@@ -489,22 +489,18 @@ func (u *Upload) weighed() (size int64, err error) {
 			return 0, err
 		}
 	}
-	st, err := u.file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return st.Size(), nil
+	return u.file.Seek(0, io.SeekEnd)
 }
 
-// rename gives the hidden file its name.
-func (u *Upload) rename() error {
+// rename gives the hidden file its name, which another file may have if replace.
+func (u *Upload) rename(replace bool) error {
 	if u.empty != nil {
 		if err := u.unfilled(u.empty); err != nil {
 			return err
 		}
 	}
 	if !u.number {
-		return u.dir.rename(u.temp, u.dir, u.name, u.replace)
+		return u.dir.rename(u.temp, u.dir, u.name, replace)
 	}
 	parent, _ := split(u.path)
 	name := u.name
