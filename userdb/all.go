@@ -1,6 +1,7 @@
 package userdb
 
 import (
+	"bytes"
 	"iter"
 
 	bolt "go.etcd.io/bbolt"
@@ -23,9 +24,8 @@ const (
 func (db DB) All() iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
 		layout := userLayout()
-		var b batch
-		for {
-			if err := db.view(b.fill); err != nil {
+		for b, err := range db.batches(false) {
+			if err != nil {
 				yield(User{}, err)
 				return
 			}
@@ -35,7 +35,38 @@ func (db DB) All() iter.Seq2[User, error] {
 					return
 				}
 			}
-			if b.last {
+		}
+	}
+}
+
+// Walk is All, and yields besides what the database knows of each user and what
+// Edits need to change it. Its error ends it; that of one user is in Stored.
+func (db DB) Walk() iter.Seq2[Stored, error] {
+	return func(yield func(Stored, error) bool) {
+		layout := userLayout()
+		for b, err := range db.batches(true) {
+			if err != nil {
+				yield(Stored{}, err)
+				return
+			}
+			for i := range b.ends {
+				name, record := b.at(i)
+				s := Stored{record: bytes.Clone(record), Last: b.uses[i].last, Tally: b.uses[i].tally()}
+				if s.User, s.Err = decode(layout, string(name), record); !yield(s, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// batches yields runs of users, each until the next.
+func (db DB) batches(uses bool) iter.Seq2[*batch, error] {
+	return func(yield func(*batch, error) bool) {
+		b := batch{wantUses: uses}
+		for !b.last {
+			err := db.view(b.fill)
+			if !yield(&b, err) || err != nil {
 				return
 			}
 		}
@@ -49,6 +80,9 @@ type batch struct {
 	ends  [][2]int // of each user's name and record in data
 	after []byte   // the name that the next batch begins behind
 	last  bool
+
+	wantUses bool
+	uses     []use // of each user, if they are wanted; one that cannot be read is empty
 }
 
 // at returns the name and the record of the i-th user.
@@ -61,8 +95,8 @@ func (b *batch) at(i int) (name, record []byte) {
 }
 
 func (b *batch) fill(tx *bolt.Tx) error {
-	b.data, b.ends, b.last = b.data[:0], b.ends[:0], true
-	users := tx.Bucket([]byte(bucketUsers))
+	b.data, b.ends, b.uses, b.last = b.data[:0], b.ends[:0], b.uses[:0], true
+	users, usage := tx.Bucket([]byte(bucketUsers)), tx.Bucket([]byte(bucketUsage))
 	if users == nil {
 		return nil
 	}
@@ -81,10 +115,26 @@ func (b *batch) fill(tx *bolt.Tx) error {
 		nameEnd := len(b.data)
 		b.data = append(b.data, record...)
 		b.ends = append(b.ends, [2]int{nameEnd, len(b.data)})
+		if b.wantUses {
+			b.uses = append(b.uses, usedBy(usage, string(name)))
+		}
 	}
 	if n := len(b.ends); n > 0 {
 		last, _ := b.at(n - 1)
 		b.after = append(b.after[:0], last...)
 	}
 	return nil
+}
+
+// usedBy returns the usage of a user. One that cannot be read is as if nothing was
+// counted.
+func usedBy(usage *bolt.Bucket, name string) use {
+	if usage == nil {
+		return use{}
+	}
+	u, err := readUse(usage, name)
+	if err != nil {
+		return use{}
+	}
+	return u
 }

@@ -2,8 +2,10 @@ package userdb
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +23,8 @@ type Edits struct {
 	db     DB
 	layout layout[User]
 	list   []edit
+	undoes uint64 // the changeset that they take back
+	number uint64 // of the changeset that they became
 }
 
 // An edit is a user's record as it was read, nil if there was none, and as it is
@@ -28,6 +32,7 @@ type Edits struct {
 type edit struct {
 	name     string
 	old, new []byte
+	usage    []byte // lines of the usage that comes back with the user
 }
 
 func (e edit) compare(other edit) int { return strings.Compare(e.name, other.name) }
@@ -42,12 +47,27 @@ func (e edit) conflict() error { return fmt.Errorf("%w: %s", ErrConflict, e.name
 // write makes the edit.
 func (e edit) write(tx *bolt.Tx, users *bolt.Bucket) error {
 	if e.new != nil {
-		return users.Put([]byte(e.name), e.new)
+		return cmp.Or(users.Put([]byte(e.name), e.new), e.settle(tx))
 	}
-	if err := users.Delete([]byte(e.name)); err != nil {
+	return cmp.Or(users.Delete([]byte(e.name)), e.settle(tx))
+}
+
+// settle makes what is known of a user besides its record fit the edit.
+func (e edit) settle(tx *bolt.Tx) error {
+	switch {
+	case e.new == nil:
+		return forgetUsage(tx, e.name)
+	case e.usage == nil:
+		return nil
+	}
+	if err := forgetUsage(tx, e.name); err != nil { // a guest's
 		return err
 	}
-	return forgetUsage(tx, e.name)
+	usage, err := tx.CreateBucketIfNotExists([]byte(bucketUsage))
+	if err != nil {
+		return err
+	}
+	return usage.Put([]byte(e.name), e.usage)
 }
 
 // Stored is a user as Edits read it. A record that cannot be read has Err, and
@@ -55,6 +75,8 @@ func (e edit) write(tx *bolt.Tx, users *bolt.Bucket) error {
 type Stored struct {
 	User   User
 	Err    error
+	Tally  Tally // this and Last are there if Walk read it
+	Last   Login
 	record []byte
 }
 
@@ -110,7 +132,7 @@ func (e *Edits) Put(was Stored, u User) error {
 	}
 	record := encode(e.layout, &u)
 	if !was.Exists() || !sameBut("changed", was.record, record) {
-		e.list = append(e.list, edit{u.Name, was.record, record})
+		e.list = append(e.list, edit{name: u.Name, old: was.record, new: record})
 	}
 	return nil
 }
@@ -119,9 +141,27 @@ func (e *Edits) Put(was Stored, u User) error {
 // for it. A record that cannot be read can be removed.
 func (e *Edits) Remove(name string, was Stored) {
 	if was.Exists() {
-		e.list = append(e.list, edit{name, was.record, nil})
+		e.list = append(e.list, edit{name: name, old: was.record})
 	}
 }
+
+// Deltas yields what Commit would do to each user, in the order in which they were
+// put.
+func (e *Edits) Deltas() iter.Seq[Delta] {
+	return func(yield func(Delta) bool) {
+		for _, c := range e.list {
+			for d := range deltasIn(appendDelta(nil, c)) {
+				if !yield(d.show(e.layout)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Undoable tells whether the trail would keep what Commit does in such detail that
+// it can be undone.
+func (e *Edits) Undoable() bool { return len(e.list) == 0 || deltasOf(e.list) != nil }
 
 // rebuildFrom is the number of edits from which a new file takes less time than a
 // transaction, during which nobody could log in.
@@ -143,16 +183,21 @@ func (e *Edits) Commit(done func(int)) error {
 			return fmt.Errorf("%w: %s is to be added twice", ErrUserExists, c.name)
 		}
 	}
+	noted := changer{author: e.db.author, undoes: e.undoes, edits: e.list, deltas: deltasOf(e.list)}
 	if len(e.list) >= rebuildFrom {
-		if err := e.rebuild(done); !errors.Is(err, errMoved) {
+		if err := e.rebuild(&noted, done); !errors.Is(err, errMoved) {
 			return err
 		}
 	}
-	return e.atOnce(done)
+	return e.atOnce(&noted, done)
 }
 
+// Number returns the number of the changeset that Commit made, 0 if there was
+// nothing to change.
+func (e *Edits) Number() uint64 { return e.number }
+
 // atOnce writes the edits in one transaction.
-func (e *Edits) atOnce(done func(int)) error {
+func (e *Edits) atOnce(noted *changer, done func(int)) error {
 	write := func(tx *bolt.Tx) error {
 		users, err := tx.CreateBucketIfNotExists([]byte(bucketUsers))
 		if err != nil {
@@ -162,6 +207,11 @@ func (e *Edits) atOnce(done func(int)) error {
 			if !c.fits(users.Get([]byte(c.name))) {
 				return c.conflict()
 			}
+		}
+		if e.number, err = noted.write(tx); err != nil {
+			return err
+		}
+		for _, c := range e.list {
 			if err := c.write(tx, users); err != nil {
 				return err
 			}

@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 		childCount(At(os.Getenv(childDB)))
 	case "churn":
 		childChurn(At(os.Getenv(childDB)))
+	case "rewrite":
+		childRewrite(At(os.Getenv(childDB)))
 	default:
 		fmt.Fprintf(os.Stderr, "no job is called %q\n", job)
 		os.Exit(2)
@@ -172,11 +174,7 @@ func TestKilledWriter(t *testing.T) {
 				t.Fatalf("round %d: %s is known to be %+v, but is %d, %v", round, name, s, u.MaxSessions, err)
 			}
 		}
-		for u, err := range db.All() {
-			if err != nil {
-				t.Fatalf("round %d: %s: %v", round, u.Name, err)
-			}
-		}
+		checkTrail(t, db)
 	}
 	if len(known) < 20 {
 		t.Errorf("only %d users: the writers did nothing", len(known))
@@ -184,5 +182,72 @@ func TestKilledWriter(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(db.Path()), ".users-*"))
 	if err != nil || len(left) > 3 {
 		t.Errorf("left over: %v, %v", left, err)
+	}
+}
+
+// childRewrite gives so many users that the file is replaced another comment, and
+// another, until it is killed. It says on standard output how far it is.
+func childRewrite(db DB) {
+	for run := 1; ; run++ {
+		e := db.Edits()
+		for s, err := range db.Walk() {
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			s.User.Gecos = fmt.Sprintf("%s%d", s.User.Gecos, run%10)
+			if err := e.Put(s, s.User); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		}
+		err := e.Commit(func(n int) { fmt.Println(n) })
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println("done")
+	}
+}
+
+// A writer of many users that is killed has changed all or none of them, and the
+// trail says which.
+func TestKilledRewriter(t *testing.T) {
+	db := testDB(t)
+	e := db.Edits()
+	putAll(t, e, many(0, rebuildFrom)...)
+	must(t, e.Commit(nil))
+	for round := range 8 {
+		cmd := child("rewrite", db)
+		out, err := cmd.StdoutPipe()
+		must(t, err)
+		must(t, cmd.Start())
+		sc := bufio.NewScanner(out)
+		for n := rand.IntN(12); sc.Scan(); n-- {
+			if n == 0 {
+				must(t, cmd.Process.Kill())
+			}
+		}
+		var dead *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &dead) || dead.Exited() {
+			t.Fatalf("the writer was not killed, but: %v", err)
+		}
+		first, err := db.Get(editable(0).Name)
+		must(t, err)
+		for u, err := range db.All() {
+			if err != nil || u.Gecos != first.Gecos {
+				t.Fatalf("round %d: %s is %q and %s %q, %v", round, u.Name, u.Gecos, first.Name, first.Gecos, err)
+			}
+		}
+		list, err := db.History(Wanted{Most: 1})
+		must(t, err)
+		if list[0].Users() != rebuildFrom || !list[0].Whole {
+			t.Fatalf("round %d: the trail has %+v", round, list[0])
+		}
+		for d := range list[0].raw() {
+			if d.after["gecos"] != first.Gecos {
+				t.Fatalf("round %d: %s is %q, by the trail %q", round, first.Name, first.Gecos, d.after["gecos"])
+			}
+		}
 	}
 }

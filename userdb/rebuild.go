@@ -24,7 +24,7 @@ const rebuildTries = 3
 // errMoved means that users changed while the new file was filled.
 var errMoved = errors.New("users changed meanwhile")
 
-func (e *Edits) rebuild(done func(int)) error {
+func (e *Edits) rebuild(noted *changer, done func(int)) error {
 	if _, err := os.Stat(e.db.path); errors.Is(err, os.ErrNotExist) {
 		if err := e.db.create(); err != nil {
 			return err
@@ -36,14 +36,14 @@ func (e *Edits) rebuild(done func(int)) error {
 	}
 	err = errMoved
 	for range rebuildTries {
-		if err = e.rebuildOnce(path, done); !errors.Is(err, errMoved) {
+		if err = e.rebuildOnce(path, noted, done); !errors.Is(err, errMoved) {
 			break
 		}
 	}
 	return err
 }
 
-func (e *Edits) rebuildOnce(path string, done func(int)) error {
+func (e *Edits) rebuildOnce(path string, noted *changer, done func(int)) error {
 	folder := filepath.Dir(path)
 	f, err := os.CreateTemp(folder, ".users-*.new") // mode 0600
 	if err != nil {
@@ -74,11 +74,14 @@ func (e *Edits) rebuildOnce(path string, done func(int)) error {
 			if users != nil && users.Sequence() != began || users == nil && began != 0 {
 				return errMoved
 			}
-			return b.Update(func(to *bolt.Tx) error {
-				if err := copyOthers(to, from, began+1); err != nil {
+			return b.Update(func(to *bolt.Tx) (err error) {
+				if err = copyOthers(to, from, began+1); err != nil {
 					return err
 				}
-				return e.forgetRemoved(to)
+				if e.number, err = noted.write(to); err != nil {
+					return err
+				}
+				return e.settleOthers(to)
 			})
 		})
 		if err != nil {
@@ -179,13 +182,11 @@ func copyOthers(to, from *bolt.Tx, revision uint64) error {
 	})
 }
 
-// forgetRemoved forgets what is known of users besides their records.
-func (e *Edits) forgetRemoved(tx *bolt.Tx) error {
+// settleOthers makes what is known of users besides their records fit the edits.
+func (e *Edits) settleOthers(tx *bolt.Tx) error {
 	for _, c := range e.list {
-		if c.new == nil {
-			if err := forgetUsage(tx, c.name); err != nil {
-				return err
-			}
+		if err := c.settle(tx); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -22,7 +22,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -61,11 +60,15 @@ const (
 	bucketGuests = "guests"
 )
 
-// A DB names a database file. It holds nothing open.
-type DB struct{ path string }
+// A DB names a database file, and who answers for what is changed through it. It
+// holds nothing open.
+type DB struct {
+	path   string
+	author Author
+}
 
 // At returns the database in the file of that name, which need not exist yet.
-func At(path string) DB { return DB{path} }
+func At(path string) DB { return DB{path: path} }
 
 // Path returns the name of the file.
 func (db DB) Path() string { return db.path }
@@ -124,18 +127,10 @@ func (db DB) AddAll(users iter.Seq2[User, error]) (int, error) {
 	}
 }
 
-// entry is a user as it is stored.
-type entry struct {
-	name   string
-	record []byte
-}
-
-func (e entry) compare(other entry) int { return strings.Compare(e.name, other.name) }
-
 // gather takes the next batch from a sequence and encodes it, before any lock
 // is held.
-func gather(layout layout[User], next func() (User, error, bool)) ([]entry, error) {
-	var batch []entry
+func gather(layout layout[User], next func() (User, error, bool)) ([]edit, error) {
+	var batch []edit
 	for len(batch) < addBatch {
 		u, err, ok := next()
 		if err != nil {
@@ -152,27 +147,31 @@ func gather(layout layout[User], next func() (User, error, bool)) ([]entry, erro
 		if err := u.Validate(); err != nil {
 			return nil, err
 		}
-		batch = append(batch, entry{u.Name, encode(layout, &u)})
+		batch = append(batch, edit{name: u.Name, new: encode(layout, &u)})
 	}
 	return batch, nil
 }
 
-func (db DB) addBatch(batch []entry) error {
+func (db DB) addBatch(batch []edit) error {
+	noted := changer{author: db.author, edits: batch, deltas: deltasOf(batch)}
 	add := func(tx *bolt.Tx) error {
 		users, err := tx.CreateBucketIfNotExists([]byte(bucketUsers))
 		if err != nil {
 			return err
 		}
-		if len(batch) == addBatch && slices.IsSortedFunc(batch, entry.compare) {
+		if len(batch) == addBatch && slices.IsSortedFunc(batch, edit.compare) {
 			users.FillPercent = 0.9 // nothing will come between: half the file, in half the time
 		}
 		for _, e := range batch {
 			if users.Get([]byte(e.name)) != nil {
 				return fmt.Errorf("%w: %s", ErrUserExists, e.name)
 			}
-			if err := users.Put([]byte(e.name), e.record); err != nil {
+			if err := users.Put([]byte(e.name), e.new); err != nil {
 				return err
 			}
+		}
+		if _, err := noted.write(tx); err != nil {
+			return err
 		}
 		return touched(users)
 	}
@@ -198,6 +197,11 @@ func get(users *bolt.Bucket, name string) []byte {
 // quick; a password is hashed before. If it returns an error, or changes
 // nothing, nothing is written. A user's name cannot be changed.
 func (db DB) Modify(name string, edit func(*User) error) error {
+	return db.modify(name, edit, db.written)
+}
+
+// modify is Modify, with what else is to be written.
+func (db DB) modify(name string, change func(*User) error, also func(*bolt.Tx, edit) error) error {
 	layout := userLayout()
 	return db.update(func(tx *bolt.Tx) error {
 		users := tx.Bucket([]byte(bucketUsers))
@@ -209,7 +213,7 @@ func (db DB) Modify(name string, edit func(*User) error) error {
 		if err != nil {
 			return err
 		}
-		if err := callerFunc(edit).call(&u); err != nil {
+		if err := callerFunc(change).call(&u); err != nil {
 			return err
 		}
 		if u.Name != name {
@@ -224,6 +228,9 @@ func (db DB) Modify(name string, edit func(*User) error) error {
 		if sameBut("changed", old, record) {
 			return errUnchanged
 		}
+		if err := also(tx, edit{name: name, old: bytes.Clone(old), new: record}); err != nil {
+			return err
+		}
 		if err := users.Put([]byte(name), record); err != nil {
 			return err
 		}
@@ -235,8 +242,12 @@ func (db DB) Modify(name string, edit func(*User) error) error {
 func (db DB) Remove(name string) error {
 	return db.update(func(tx *bolt.Tx) error {
 		users := tx.Bucket([]byte(bucketUsers))
-		if get(users, name) == nil {
+		old := bytes.Clone(get(users, name))
+		if old == nil {
 			return fmt.Errorf("%w: %s", ErrNoUser, name)
+		}
+		if err := db.written(tx, edit{name: name, old: old}); err != nil {
+			return err
 		}
 		if err := users.Delete([]byte(name)); err != nil {
 			return err
@@ -248,9 +259,10 @@ func (db DB) Remove(name string) error {
 	})
 }
 
-// forgetUsage forgets what a user's files took up, and its last login.
+// forgetUsage forgets what a user's files took up, its last login, and where its
+// hash came from.
 func forgetUsage(tx *bolt.Tx, name string) error {
-	for _, bucket := range []string{bucketUsage, bucketGuests} {
+	for _, bucket := range []string{bucketUsage, bucketGuests, bucketRenewed} {
 		if usage := tx.Bucket([]byte(bucket)); usage != nil {
 			if err := usage.Delete([]byte(name)); err != nil {
 				return err

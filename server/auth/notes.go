@@ -122,8 +122,6 @@ func (n *notes) write() {
 	}
 }
 
-var errChanged = errors.New("the password was changed meanwhile")
-
 // rehash replaces a user's hash by one of today's cost.
 func (n *notes) rehash(db userdb.DB, h *hashing, u userdb.User, password string) {
 	n.mu.Lock()
@@ -136,7 +134,7 @@ func (n *notes) rehash(db userdb.DB, h *hashing, u userdb.User, password string)
 	n.renewing[k] = struct{}{}
 	log := n.log
 	n.work.Go(func() {
-		if err := n.renew(k, h, u.Password, password); err != nil && !errors.Is(err, errChanged) && n.ctx.Err() == nil {
+		if err := n.renew(k, h, u.Password, password); err != nil && !errors.Is(err, userdb.ErrChanged) && n.ctx.Err() == nil {
 			log.Warn("hashing a password anew", "user", u.Name, "err", err)
 		}
 		n.mu.Lock()
@@ -150,13 +148,7 @@ func (n *notes) renew(k key, h *hashing, old, password string) error {
 	if err != nil {
 		return err
 	}
-	err = k.db.Modify(k.name, func(u *userdb.User) error {
-		if u.Password != old {
-			return errChanged
-		}
-		u.Password = better
-		return nil
-	})
+	err = k.db.Renew(k.name, old, better)
 	if err == nil {
 		h.remembered.add(h.remembered.digest(k.name, better, password), h.remember)
 	}

@@ -255,7 +255,7 @@ func TestRehashYieldsToPasswd(t *testing.T) {
 	changed := hashOf(t, "other")
 	setPassword(t, db, "alice", changed)
 	h := c.settings.Load().hashing
-	if err := c.notes.renew(key{db, "alice"}, h, old.Password, secret); !errors.Is(err, errChanged) {
+	if err := c.notes.renew(key{db, "alice"}, h, old.Password, secret); !errors.Is(err, userdb.ErrChanged) {
 		t.Errorf("error is %v", err)
 	}
 	if u, _ := db.Get("alice"); u.Password != changed {
