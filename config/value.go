@@ -26,6 +26,15 @@ func Of[T any](p *T, kind string, parse func(string) (T, error), show func(T) st
 	return &single[T]{p, kind, parse, show}
 }
 
+// Variable returns the pointer to what v sets, such as a *int64, by which a program
+// can tell what it is and compute with it; nil if v is not one variable.
+func Variable(v Value) any {
+	if one, ok := v.(interface{ variable() any }); ok {
+		return one.variable()
+	}
+	return nil
+}
+
 type single[T any] struct {
 	p     *T
 	kind  string
@@ -35,6 +44,7 @@ type single[T any] struct {
 
 func (v *single[T]) String() string { return v.show(*v.p) }
 func (v *single[T]) Type() string   { return v.kind }
+func (v *single[T]) variable() any  { return v.p }
 func (v *single[T]) Set(text string) error {
 	x, err := v.parse(text)
 	if err != nil {
@@ -69,6 +79,7 @@ type list[T any] struct {
 
 func (v *list[T]) String() string { return v.show(*v.p) }
 func (v *list[T]) Type() string   { return v.kind }
+func (v *list[T]) variable() any  { return v.p }
 func (v *list[T]) extend()        { v.changed = true }
 
 func (v *list[T]) lines() []string {
@@ -143,6 +154,7 @@ func YesNo(p *bool) Value { return &yesNo{p} }
 type yesNo struct{ p *bool }
 
 func (v *yesNo) Type() string     { return "yes|no" }
+func (v *yesNo) variable() any    { return v.p }
 func (v *yesNo) IsBoolFlag() bool { return true }
 func (v *yesNo) String() string {
 	if *v.p {

@@ -213,9 +213,9 @@ func deltaEnd(chunk []byte) int {
 
 func parseDelta(text []byte) (rawDelta, bool) {
 	d := rawDelta{text: text, before: make(map[string]string), after: make(map[string]string)}
-	head, lines, _ := strings.Cut(string(text), "\n")
+	head, lines, ended := strings.Cut(string(text), "\n")
 	d.word, d.user, _ = strings.Cut(head, " ")
-	if d.word != wordAdded && d.word != wordChanged && d.word != wordRemoved || d.user == "" {
+	if d.word != wordAdded && d.word != wordChanged && d.word != wordRemoved || d.user == "" || !ended {
 		return d, false
 	}
 	for line := range strings.Lines(lines) {

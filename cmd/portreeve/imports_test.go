@@ -18,7 +18,7 @@ import (
 //
 //	3  cmd/portreeve
 //	2  server
-//	1  userfile  server/auth  server/vfs  server/control  server/ledger
+//	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
 //	   server/extauth  server/thread  server/rate
 //	   server/cert/acmetest
@@ -38,13 +38,14 @@ var mayImport = map[string][]string{
 	"puredb":         {"userdb"},
 	"purepw":         nil,
 	"userfile":       {"config", "puredb", "userdb"},
+	"userquery":      {"config", "userdb"},
 	"server/auth":    {"puredb", "userdb", "server/extauth", "server/thread"},
 	"server/extauth": {"userdb"},
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/session", "server/vfs", "userfile"},
+	"cmd/portreeve":  {"config", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/session", "server/vfs", "userfile", "userquery"},
 }
 
 // testsImport are further imports of ours, of tests alone.
