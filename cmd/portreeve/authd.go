@@ -14,11 +14,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portreeve/server/cert"
 	"portreeve/server/control"
 	"portreeve/server/extauth"
+	"portreeve/server/query"
 )
 
-type authdOptions struct {
+// A responder is a command that answers on a socket by what a program says.
+type responder struct {
+	protocol query.Protocol
+
 	socket     string
 	program    string
 	background bool
@@ -29,7 +34,6 @@ type authdOptions struct {
 }
 
 func newAuthd(e *env) *cobra.Command {
-	var opts authdOptions
 	cmd := &cobra.Command{
 		Use:   "authd -s SOCKET -r PROGRAM",
 		Short: "Run a program that decides who may log in",
@@ -57,74 +61,114 @@ come are answered.`,
   portreeve authd -s /run/ftpd.sock -r /usr/local/bin/ftp-auth -B -u nobody \
     -p /run/authd.pid --time-limit 5s --at-once 1
   portreeve serve --extauth /run/ftpd.sock`,
-		Args: cobra.NoArgs,
 	}
+	return respond(e, cmd, extauth.Protocol())
+}
+
+func newCertd(e *env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "certd -s SOCKET -r PROGRAM",
+		Short: "Run a program that chooses certificates",
+		Long: `Certd answers, on a Unix socket, servers that have it in ExtCert: ours, and
+Pure-FTPd. For each client that names a host as TLS begins it runs a program, as
+pure-certd does, which gets that name in its environment:
+
+  CERTD_SNI_NAME                     letters, digits, ".", "-" and "_"
+
+What it prints is the answer, of lines in any order, and then "end":
+
+  action:deny                        the connection is closed; so it is without
+                                     an action
+  action:default                     the server shows its own certificate
+  action:strict                      it shows that of the file, or closes
+  action:fallback                    it shows that of the file, or its own
+  cert_file:/PATH                    of the certificate and those above it
+  key_file:/PATH                     of the key, if that is in another file
+
+The server reads the files, as root where it was started by root. A program that
+does not get to "end" in time is ended, and the connection closed.
+
+The socket is for its owner alone. SIGTERM ends certd once the clients that have
+come are answered.`,
+		Example: `  portreeve certd -s /run/ftpd-certs.sock -r /usr/local/bin/ftp-cert
+  portreeve certd -s /run/ftpd-certs.sock -r /usr/local/bin/ftp-cert -B \
+    -u nobody -p /run/certd.pid --time-limit 3s
+  portreeve serve --tls 1 --extcert /run/ftpd-certs.sock`,
+	}
+	return respond(e, cmd, cert.Protocol())
+}
+
+// respond gives a command the flags of those that answer by a program, and has it
+// answer in a protocol.
+func respond(e *env, cmd *cobra.Command, protocol query.Protocol) *cobra.Command {
+	r := responder{protocol: protocol}
+	cmd.Args = cobra.NoArgs
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVarP(&opts.socket, "socket", "s", "", "`path` of the socket to answer on")
-	fs.StringVarP(&opts.program, "run", "r", "", "absolute `path` of the program")
-	fs.BoolVarP(&opts.background, "daemonize", "B", false, "go to the background once it listens")
-	fs.StringVarP(&opts.uid, "uid", "u", "", "`user`, by number or name, to run as once it listens")
-	fs.StringVarP(&opts.gid, "gid", "g", "", "`group`, by number or name, to run as; default is that of the user")
-	fs.StringVarP(&opts.pidFile, "pidfile", "p", "", "`path` of a file for the process id")
-	fs.DurationVar(&opts.timeLimit, "time-limit", 10*time.Second, "how long the program may take")
-	fs.IntVar(&opts.atOnce, "at-once", 8, "most runs of the program at a time, a `number`; with pure-authd it is 1")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runAuthd(cmd.Context(), e, opts) }
+	fs.StringVarP(&r.socket, "socket", "s", "", "`path` of the socket to answer on")
+	fs.StringVarP(&r.program, "run", "r", "", "absolute `path` of the program")
+	fs.BoolVarP(&r.background, "daemonize", "B", false, "go to the background once it listens")
+	fs.StringVarP(&r.uid, "uid", "u", "", "`user`, by number or name, to run as once it listens")
+	fs.StringVarP(&r.gid, "gid", "g", "", "`group`, by number or name, to run as; default is that of the user")
+	fs.StringVarP(&r.pidFile, "pidfile", "p", "", "`path` of a file for the process id")
+	fs.DurationVar(&r.timeLimit, "time-limit", 10*time.Second, "how long the program may take")
+	fs.IntVar(&r.atOnce, "at-once", 8, "most runs of the program at a time, a `number`; with pure-"+cmd.Name()+" it is 1")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context(), e, cmd.Name()) }
 	return cmd
 }
 
-func (o *authdOptions) validate() error {
+func (r *responder) validate(command string) error {
 	switch {
-	case o.socket == "" || o.program == "":
-		return withHint(usagef("authd needs -s SOCKET and -r PROGRAM"), "portreeve authd --help describes them")
-	case !filepath.IsAbs(o.program):
-		return usagef("-r: %q is not an absolute path", o.program)
-	case o.timeLimit <= 0:
-		return usagef("--time-limit: %s is no time", o.timeLimit)
-	case o.atOnce < 1:
-		return usagef("--at-once: %d lets nothing run", o.atOnce)
+	case r.socket == "" || r.program == "":
+		return withHint(usagef("%s needs -s SOCKET and -r PROGRAM", command), "portreeve %s --help describes them", command)
+	case !filepath.IsAbs(r.program):
+		return usagef("-r: %q is not an absolute path", r.program)
+	case r.timeLimit <= 0:
+		return usagef("--time-limit: %s is no time", r.timeLimit)
+	case r.atOnce < 1:
+		return usagef("--at-once: %d lets nothing run", r.atOnce)
 	}
-	info, err := os.Stat(o.program)
+	info, err := os.Stat(r.program)
 	if err != nil {
 		return fmt.Errorf("looking for the program: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
-		return withHint(fmt.Errorf("%s is no program that can be run", o.program), "chmod +x %s makes it one", o.program)
+		return withHint(fmt.Errorf("%s is no program that can be run", r.program), "chmod +x %s makes it one", r.program)
 	}
 	return nil
 }
 
-func runAuthd(ctx context.Context, e *env, opts authdOptions) error {
-	if err := opts.validate(); err != nil {
+func (r *responder) run(ctx context.Context, e *env, command string) error {
+	if err := r.validate(command); err != nil {
 		return err
 	}
-	who, err := opts.identity()
+	who, err := r.identity()
 	if err != nil {
 		return err
 	}
-	if opts.background && os.Getenv(readyVariable) == "" {
+	if r.background && os.Getenv(readyVariable) == "" {
 		return goBackground(e)
 	}
-	l, err := control.Listen(opts.socket, 0o600, -1)
+	l, err := control.Listen(r.socket, 0o600, -1)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	if opts.pidFile != "" {
-		if err := os.WriteFile(opts.pidFile, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
+	if r.pidFile != "" {
+		if err := os.WriteFile(r.pidFile, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
 			return fmt.Errorf("writing the process id: %w", err)
 		}
-		defer os.Remove(opts.pidFile) // if it still may
+		defer os.Remove(r.pidFile) // if it still may
 	}
 	if err := who.become(); err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(e.err, nil))
-	log.Info("answering", "socket", opts.socket, "program", opts.program)
+	log.Info("answering", "socket", r.socket, "program", r.program)
 	tellReady()
-	s := &extauth.Server{Program: opts.program, TimeLimit: opts.timeLimit, AtOnce: opts.atOnce, Log: log}
+	s := &query.Server{Protocol: r.protocol, Program: r.program, TimeLimit: r.timeLimit, AtOnce: r.atOnce, Log: log}
 	if err := s.Serve(ctx, l); err != nil {
-		return fmt.Errorf("answering on %s: %w", opts.socket, err)
+		return fmt.Errorf("answering on %s: %w", r.socket, err)
 	}
 	log.Info("stopped")
 	return nil
@@ -135,12 +179,12 @@ type identity struct{ uid, gid int }
 
 // identity reads the flags. A user without a group has its own, and not the one
 // of whoever starts it.
-func (o *authdOptions) identity() (identity, error) {
+func (r *responder) identity() (identity, error) {
 	who := identity{-1, -1}
-	if o.uid != "" {
-		u, err := user.Lookup(o.uid)
-		if n, numErr := strconv.ParseUint(o.uid, 10, 31); numErr == nil {
-			if u, err = user.LookupId(o.uid); err != nil { // numbers need no entry
+	if r.uid != "" {
+		u, err := user.Lookup(r.uid)
+		if n, numErr := strconv.ParseUint(r.uid, 10, 31); numErr == nil {
+			if u, err = user.LookupId(r.uid); err != nil { // numbers need no entry
 				u, err = &user.User{Uid: strconv.FormatUint(n, 10), Gid: strconv.FormatUint(n, 10)}, nil
 			}
 		}
@@ -150,12 +194,12 @@ func (o *authdOptions) identity() (identity, error) {
 		uid, err1 := strconv.Atoi(u.Uid)
 		gid, err2 := strconv.Atoi(u.Gid)
 		if err := errors.Join(err1, err2); err != nil {
-			return who, usagef("-u: %s has no numbers for ids", o.uid)
+			return who, usagef("-u: %s has no numbers for ids", r.uid)
 		}
 		who = identity{uid, gid}
 	}
-	if o.gid != "" {
-		gid, err := groupID(o.gid)
+	if r.gid != "" {
+		gid, err := groupID(r.gid)
 		if err != nil {
 			return who, usagef("-g: %w", err)
 		}

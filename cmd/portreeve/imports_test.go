@@ -20,14 +20,15 @@ import (
 //	2  server
 //	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
-//	   server/extauth  server/thread  server/rate
+//	   server/extauth  server/query  server/thread  server/rate
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
 	"logparse":       nil,
 	"server/lang":    nil,
 	"server/session": nil,
-	"server/cert":    nil,
+	"server/cert":    {"server/query"},
+	"server/query":   nil,
 
 	"server/cert/acmetest": nil,
 
@@ -40,16 +41,17 @@ var mayImport = map[string][]string{
 	"userfile":       {"config", "puredb", "userdb"},
 	"userquery":      {"config", "userdb"},
 	"server/auth":    {"puredb", "userdb", "server/extauth", "server/thread"},
-	"server/extauth": {"userdb"},
+	"server/extauth": {"server/query", "userdb"},
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/session", "server/vfs", "userfile", "userquery"},
+	"cmd/portreeve":  {"config", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/query", "server/session", "server/vfs", "userfile", "userquery"},
 }
 
 // testsImport are further imports of ours, of tests alone.
 var testsImport = map[string][]string{
+	"server/auth":   {"server/query"},
 	"server/cert":   {"server/cert/acmetest"},
 	"cmd/portreeve": {"server/cert/acmetest"},
 }

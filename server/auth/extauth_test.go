@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"portreeve/server/extauth"
+	"portreeve/server/query"
 	"portreeve/userdb"
 )
 
@@ -241,7 +242,7 @@ echo end
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() {
-		done <- (&extauth.Server{Program: program, TimeLimit: time.Minute, AtOnce: 4, Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
+		done <- (&query.Server{Protocol: extauth.Protocol(), Program: program, TimeLimit: time.Minute, AtOnce: 4, Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
 	}()
 	c := externalChain(t, socket)
 	testBackend(t, c.settings.Load().hosts[""][0], attempt("alice", secret))

@@ -1,17 +1,16 @@
 package cert
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
+
+	"portreeve/server/query"
 )
 
 // An external is a program behind a Unix socket that chooses certificates by the
@@ -26,9 +25,8 @@ type external struct {
 
 // What the program may cost a handshake, and how many certificates are kept.
 const (
-	externalTime  = 5 * time.Second
-	externalLines = 16 << 10
-	externalKept  = 10_000
+	externalTime = 5 * time.Second
+	externalKept = 10_000
 )
 
 // choose asks for the certificate for a name; nil without an error is the one that
@@ -60,33 +58,22 @@ func (x *external) choose(ctx context.Context, name string) (*tls.Certificate, e
 	return nil, fmt.Errorf("%s refuses %q: %w", x.socket, name, ErrNone)
 }
 
-// ask sends the question, and returns the lines up to "end" by what stands before
-// their colon.
+// Protocol is what pure-certd speaks. A program that says nothing of use refuses.
+func Protocol() query.Protocol {
+	return query.Protocol{Variables: map[string]string{"sni_name": "CERTD_SNI_NAME"}, Prefix: "CERTD_", Subject: "sni_name", Refusal: "action:deny"}
+}
+
 func (x *external) ask(ctx context.Context, name string) (map[string]string, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", x.socket)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
-	if _, err := fmt.Fprintf(conn, "sni_name:%s\nend\n", name); err != nil {
-		return nil, err
+	answer, err := query.Ask(ctx, conn, []query.Line{{Key: "sni_name", Value: name}})
+	for key, value := range answer {
+		answer[key] = strings.TrimSpace(value)
 	}
-	answer := make(map[string]string)
-	lines := bufio.NewScanner(io.LimitReader(conn, externalLines))
-	for lines.Scan() {
-		line := strings.TrimSpace(lines.Text())
-		if line == "end" {
-			return answer, nil
-		}
-		if key, value, ok := strings.Cut(line, ":"); ok {
-			answer[key] = strings.TrimSpace(value)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, err
-	}
-	return nil, errors.New(`the answer has no "end"`)
+	return answer, err
 }
 
 // load returns what is in the files, from memory if they have not changed.

@@ -71,7 +71,7 @@ func TestExternal(t *testing.T) {
 		{"end\n", ""},
 		{"action:default\n", ""}, // cut off
 		{"", ""},
-		{strings.Repeat("x:y\n", externalLines) + "action:default\nend\n", ""},
+		{strings.Repeat("x:y\n", 16<<10) + "action:default\nend\n", ""},
 	} {
 		p.answer.Store(&tt.answer)
 		c, err := s.Get(&tls.ClientHelloInfo{ServerName: "a.example.org"})

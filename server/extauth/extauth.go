@@ -1,23 +1,18 @@
 // Package extauth lets a program decide who may log in, over the socket of
-// Pure-FTPd's pure-authd, and is both ends of it.
-//
-// A question is lines of a key, a colon and a value, and then "end"; so is the
-// answer. There is one of each on a connection.
+// Pure-FTPd's pure-authd: what is asked there, and what the answers mean.
 package extauth
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
+	"portreeve/server/query"
 	"portreeve/userdb"
 )
 
@@ -45,11 +40,15 @@ var parts = []struct {
 	{"encrypted", "AUTHD_ENCRYPTED", func(r *Request) string { return map[bool]string{true: "1", false: "0"}[r.Encrypted] }},
 }
 
-const (
-	last = "end"
-	// maxText is the most that either end reads. pure-authd reads 4095 bytes.
-	maxText = 16 << 10
-)
+// Protocol is what pure-authd speaks. A program that says nothing of use refuses: an
+// empty answer would be taken for "unknown", and others be asked.
+func Protocol() query.Protocol {
+	p := query.Protocol{Variables: make(map[string]string), Prefix: "AUTHD_", Subject: "account", Refusal: "auth_ok:-1"}
+	for _, part := range parts {
+		p.Variables[part.key] = part.variable
+	}
+	return p
+}
 
 // A Verdict is what becomes of a login.
 type Verdict int
@@ -76,48 +75,18 @@ var ErrReply = errors.New("bad reply")
 // Ask sends a request and reads the answer. An error that is not ErrReply means
 // that none came. Closing the connection is the caller's.
 func Ask(ctx context.Context, conn net.Conn, r Request) (Reply, error) {
-	var text strings.Builder
+	var question []query.Line
 	for _, p := range parts {
-		value := p.value(&r)
-		if strings.ContainsAny(value, "\x00\r\n") {
-			return Reply{}, fmt.Errorf("%s is more than a line", p.key)
-		}
-		text.WriteString(p.key + ":" + value + "\n")
+		question = append(question, query.Line{Key: p.key, Value: p.value(&r)})
 	}
-	text.WriteString(last + "\n")
-	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
-	_, err := io.WriteString(conn, text.String())
-	answer, end := map[string]string(nil), false
-	if err == nil {
-		answer, end, err = readLines(conn)
-	}
+	answer, err := query.Ask(ctx, conn, question)
 	switch {
-	case ctx.Err() != nil:
-		return Reply{}, context.Cause(ctx)
+	case errors.Is(err, query.ErrNoEnd):
+		return Reply{}, fmt.Errorf("%w: %w", ErrReply, err)
 	case err != nil:
 		return Reply{}, err
-	case !end:
-		return Reply{}, fmt.Errorf("%w: it has no %q", ErrReply, last)
 	}
 	return parseReply(answer)
-}
-
-// readLines returns the lines before the end by their keys; of a key that is
-// there twice the later value counts. What is longer than maxText has no end.
-func readLines(from io.Reader) (values map[string]string, end bool, err error) {
-	values = make(map[string]string)
-	lines := bufio.NewScanner(io.LimitReader(from, maxText))
-	lines.Buffer(nil, maxText+1)
-	for lines.Scan() {
-		line := strings.TrimSuffix(lines.Text(), "\r")
-		if line == last {
-			return values, true, nil
-		}
-		if key, value, ok := strings.Cut(line, ":"); ok {
-			values[key] = value
-		}
-	}
-	return values, false, lines.Err()
 }
 
 func parseReply(answer map[string]string) (Reply, error) {

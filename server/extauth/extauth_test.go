@@ -1,7 +1,6 @@
 package extauth
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"portreeve/server/query"
 	"portreeve/userdb"
 )
 
@@ -63,7 +63,7 @@ func TestAsk(t *testing.T) {
 		grant + "uid:0\nend\n", grant + "gid:0\nend\n", grant + "uid:-1\nend\n", grant + "uid:4294967295\nend\n", grant + "uid:99999999999999999999\nend\n",
 		grant + "uid:joe\nend\n", grant + "dir:\nend\n", grant + "user_quota_size:\nend\n", grant + "user_quota_size:-1\nend\n", grant + "user_quota_files:many\nend\n",
 		grant + "throttling_bandwidth_ul:fast\nend\n", grant + "ratio_upload:0.5\nend\n", grant + "per_user_max:1e3\nend\n",
-		grant + strings.Repeat("x:y\n", maxText) + "end\n", grant + strings.Repeat("x", maxText) + "\nend\n",
+		grant + strings.Repeat("x:y\n", 16<<10) + "end\n", grant + strings.Repeat("x", 16<<10) + "\nend\n",
 	} {
 		if got, err := ask(t, text); !errors.Is(err, ErrReply) || got.Verdict != Refused || got.UID != 0 || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.60q: %+v, %v", text, got, err)
@@ -92,166 +92,56 @@ func TestAskGivesUp(t *testing.T) {
 	}
 }
 
-// serve runs a server of a shell script until the test ends.
-func serve(t *testing.T, s *Server, script string) (ask func() (Reply, error), stop func()) {
-	t.Helper()
+// A program sees what pure-authd's would, and its answer comes back.
+func TestThroughProgram(t *testing.T) {
+	t.Setenv("AUTHD_REMOTE_IP", "forged")
 	dir := t.TempDir()
-	s.Program = filepath.Join(dir, "program")
-	if err := os.WriteFile(s.Program, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+	program, seen := filepath.Join(dir, "program"), filepath.Join(dir, "env")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nenv | grep ^AUTHD | sort >"+seen+`
+printf 'auth_ok:1\nuid:7\ngid:8\ndir:/home\nend\n'
+`), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if s.AtOnce == 0 {
-		s.AtOnce = 4
-	}
-	if s.TimeLimit == 0 {
-		s.TimeLimit = time.Minute
-	}
-	if s.Log == nil {
-		s.Log = slog.New(slog.DiscardHandler)
-	}
-	socket := filepath.Join(dir, "s")
-	l, err := net.Listen("unix", socket)
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	s := &query.Server{Protocol: Protocol(), Program: program, TimeLimit: time.Minute, AtOnce: 1, Log: slog.New(slog.DiscardHandler)}
 	go func() { done <- s.Serve(ctx, l) }()
-	stop = func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-		done <- nil
+	conn, err := net.Dial("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(stop)
-	return func() (Reply, error) {
-		conn, err := net.Dial("unix", socket)
-		if err != nil {
-			return Reply{}, err
-		}
-		defer conn.Close()
-		return Ask(context.Background(), conn, request)
-	}, stop
-}
-
-// The program sees what pure-authd's would.
-func TestEnvironment(t *testing.T) {
-	t.Setenv("AUTHD_REMOTE_IP", "forged")
-	t.Setenv("AUTHD_MORE", "forged")
-	t.Setenv("INHERITED", "yes")
-	seen := filepath.Join(t.TempDir(), "env")
-	ask, _ := serve(t, &Server{}, `env | grep -E '^(AUTHD|INHERITED)' | sort >`+seen+`; echo $# >>`+seen+`
-cat <<END
-auth_ok:1
-uid:7
-gid:8
-dir:/home
-end
-END
-exit 3`)
-	if got, err := ask(); err != nil || got.Verdict != Granted || got.UID != 7 {
+	defer conn.Close()
+	if got, err := Ask(t.Context(), conn, request); err != nil || got.Verdict != Granted || got.UID != 7 {
 		t.Errorf("%+v, %v", got, err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 	got, err := os.ReadFile(seen)
 	if want := "AUTHD_ACCOUNT=joe\nAUTHD_CLIENT_SNI_NAME=ftp.example.com\nAUTHD_ENCRYPTED=1\nAUTHD_LOCAL_IP=192.0.2.1\nAUTHD_LOCAL_PORT=21\n" +
-		"AUTHD_PASSWORD=pass word:with $signs\nAUTHD_REMOTE_IP=2001:db8::7\nINHERITED=yes\n0\n"; string(got) != want || err != nil {
+		"AUTHD_PASSWORD=pass word:with $signs\nAUTHD_REMOTE_IP=2001:db8::7\n"; string(got) != want || err != nil {
 		t.Errorf("the program sees (%v)\n%s", err, got)
 	}
-	r := map[string]string{"account": "joe", "password": "", "sni_name": ""}
-	if got := environment(nil, r); len(got) != 1 || got[0] != "AUTHD_ACCOUNT=joe" {
-		t.Errorf("empty values are set: %q", got)
-	}
-}
-
-// Whatever a program does but answer refuses, in time, and says why in the log
-// without the password.
-func TestBadPrograms(t *testing.T) {
-	for what, script := range map[string]string{
-		"says nothing": "", "fails": "exit 1", "says half": "echo auth_ok:1; echo uid:1", "sleeps": "exec sleep 600",
-		"leaves a child that sleeps": "sleep 600 2>/dev/null & wait", "never stops talking": "while :; do echo uid:1; done", "cannot run": "#",
-	} {
-		t.Run(what, func(t *testing.T) {
-			var log bytes.Buffer
-			s := &Server{TimeLimit: 300 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil))}
-			ask, stop := serve(t, s, script)
-			if what == "cannot run" {
-				os.Remove(s.Program)
-			}
-			if got, err := ask(); err != nil || got.Verdict != Refused {
-				t.Errorf("%+v, %v", got, err)
-			}
-			stop()
-			if said := log.String(); !strings.Contains(said, "account=joe") || strings.Contains(said, "pass word") {
-				t.Errorf("the log says %q", said)
-			}
-		})
-	}
-	// Its child may stay, if it has let its output go or not.
-	ask, _ := serve(t, &Server{}, "sleep 5 2>/dev/null & echo auth_ok:0; echo end")
-	if got, err := ask(); err != nil || got.Verdict != Unknown {
-		t.Errorf("with a child that stays: %+v, %v", got, err)
-	}
-}
-
-// Several run at a time, as many as may, and a server that is stopped answers all.
-func TestAtOnce(t *testing.T) {
-	dir := t.TempDir()
-	// Each waits for another one to be there.
-	ask, stop := serve(t, &Server{AtOnce: 2}, `mkdir `+dir+`/first 2>/dev/null && { mkfifo `+dir+`/meet; read x <`+dir+`/meet; } || {
-until [ -p `+dir+`/meet ]; do :; done; echo >`+dir+`/meet; }
-echo auth_ok:0; echo end`)
-	done := make(chan error, 2)
-	for range 2 {
-		go func() {
-			got, err := ask()
-			if err == nil && got.Verdict != Unknown {
-				err = fmt.Errorf("%+v", got)
-			}
-			done <- err
-		}()
-	}
-	for range 2 {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
-	stop()
-	if _, err := ask(); err == nil {
-		t.Error("it answers when it is stopped")
-	}
-}
-
-// Who sends no request is not waited for by others.
-func TestSilentClients(t *testing.T) {
-	s := &Server{AtOnce: 1}
-	ask, _ := serve(t, s, "echo auth_ok:0; echo end")
-	for range 20 {
-		conn, err := net.Dial("unix", filepath.Join(filepath.Dir(s.Program), "s"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_, _ = io.WriteString(conn, "account:joe\n")
-	}
-	if got, err := ask(); err != nil || got.Verdict != Unknown {
-		t.Errorf("%+v, %v", got, err)
+	// What it says for a program that fails refuses, whatever others say.
+	if got, err := ask(t, Protocol().Refusal+"\nend\n"); err != nil || got.Verdict != Refused {
+		t.Errorf("the refusal is %+v, %v", got, err)
 	}
 }
 
 func FuzzReply(f *testing.F) {
-	f.Add([]byte("auth_ok:1\nuid:42\ngid:43\ndir:/home/joe/./\nuser_quota_size:0\nend\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		values, end, err := readLines(bytes.NewReader(text))
-		if err != nil || !end {
-			return
-		}
-		r, err := parseReply(values)
+	f.Add("1", "42", "43", "/home/joe/./", "0")
+	f.Fuzz(func(t *testing.T, ok, uid, gid, dir, size string) {
+		r, err := parseReply(map[string]string{"auth_ok": ok, "uid": uid, "gid": gid, "dir": dir, "user_quota_size": size})
 		switch {
 		case err != nil && r.Verdict != Refused:
-			t.Errorf("%q: %+v besides %v", text, r, err)
-		case r.Verdict == Granted && (r.UID <= 0 || r.GID <= 0 || r.Dir == "" || values["auth_ok"] == ""):
-			t.Errorf("%q grants %+v", text, r)
+			t.Errorf("%+v besides %v", r, err)
+		case r.Verdict == Granted && (r.UID <= 0 || r.GID <= 0 || r.Dir == "" || ok == ""):
+			t.Errorf("%q grants %+v", ok, r)
 		}
 	})
 }

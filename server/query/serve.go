@@ -1,4 +1,4 @@
-package extauth
+package query
 
 import (
 	"bytes"
@@ -16,8 +16,19 @@ import (
 	"time"
 )
 
-// A Server answers requests by what a program says.
+// A Protocol is what is asked on a socket.
+type Protocol struct {
+	// Variables are those by which the program gets the values, by their keys. All
+	// of them begin with Prefix; no other variable that does reaches the program.
+	Variables map[string]string
+	Prefix    string
+	Subject   string // the key whose value the log tells
+	Refusal   string // the line that is said for a program that says nothing of use
+}
+
+// A Server answers questions by what a program says.
 type Server struct {
+	Protocol
 	Program   string        // its path; it gets no arguments
 	TimeLimit time.Duration // of one run, which is then ended and refuses
 	AtOnce    int           // runs at a time; others wait
@@ -33,10 +44,6 @@ const (
 	// outputTime is how long what a program left behind may keep its output open.
 	outputTime = time.Second
 )
-
-// refusal is said for a program that says nothing of use: an empty answer would be
-// taken for "unknown", and others be asked.
-const refusal = "auth_ok:-1\n" + last + "\n"
 
 // Serve answers until ctx ends, and then ends those requests that have come; each
 // has its time. The listener is closed then.
@@ -86,7 +93,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (s *Server) answer(conn net.Conn, running chan struct{}) {
 	conn.SetDeadline(time.Now().Add(askTime))
 	request, end, err := readLines(conn)
-	reply := []byte(refusal)
+	reply := []byte(s.Refusal + "\n" + last + "\n")
 	switch {
 	case err != nil || !end:
 		s.Log.Warn("a request without an end", "err", err)
@@ -95,7 +102,7 @@ func (s *Server) answer(conn net.Conn, running chan struct{}) {
 		said, err := s.run(request)
 		<-running
 		if err != nil { // whose text has nothing of the request
-			s.Log.Error("running the program", "account", request["account"], "err", err)
+			s.Log.Error("running the program", s.Subject, request[s.Subject], "err", err)
 		} else {
 			reply = said
 		}
@@ -111,7 +118,8 @@ func (s *Server) run(request map[string]string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), s.TimeLimit, fmt.Errorf("it took longer than %s", s.TimeLimit))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.Program)
-	cmd.Env = environment(os.Environ(), request)
+	cmd.Dir = "/" // as there, so that no folder is in use
+	cmd.Env = s.environment(os.Environ(), request)
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	// A shell has children, which end with it.
@@ -134,12 +142,12 @@ func (s *Server) run(request map[string]string) ([]byte, error) {
 	return text, nil
 }
 
-// environment is ours and the request's, of which what is empty is left out.
-func environment(ours []string, request map[string]string) []string {
-	env := slices.DeleteFunc(slices.Clone(ours), func(v string) bool { return strings.HasPrefix(v, "AUTHD_") })
-	for _, p := range parts {
-		if value := request[p.key]; value != "" {
-			env = append(env, p.variable+"="+value)
+// environment is ours and the question's, of which what is empty is left out.
+func (p *Protocol) environment(ours []string, request map[string]string) []string {
+	env := slices.DeleteFunc(slices.Clone(ours), func(v string) bool { return strings.HasPrefix(v, p.Prefix) })
+	for key, variable := range p.Variables {
+		if value := request[key]; value != "" {
+			env = append(env, variable+"="+value)
 		}
 	}
 	return env
