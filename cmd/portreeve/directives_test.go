@@ -71,7 +71,7 @@ var directiveTests = map[string]string{
 	"ACMECache":      "TestCertOptions",
 	"ACMEHTTP":       "TestACME",
 	"ACMETLS":        "TestACME",
-	"ExtCert":        "TestCertOptions TestExternal",
+	"ExtCert":        "TestCertOptions TestExternal TestExtCert",
 	"TLSCipherSuite": "TestCiphersAuthenticate",
 
 	// Logs and control

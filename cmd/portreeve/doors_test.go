@@ -14,7 +14,8 @@ import (
 // pureNames are the programs that the package of Debian has, and pure-alwaysfail,
 // which FreeBSD's has too.
 var pureNames = []string{
-	"pure-alwaysfail", "pure-ftpd", "pure-ftpwho", "pure-mrtginfo", "pure-pw", "pure-pwconvert", "pure-statsdecode",
+	"pure-alwaysfail", "pure-authd", "pure-certd", "pure-ftpd", "pure-ftpwho", "pure-mrtginfo", "pure-pw", "pure-pwconvert",
+	"pure-quotacheck", "pure-statsdecode",
 }
 
 // TestDoors holds the table to what a door must say of itself.

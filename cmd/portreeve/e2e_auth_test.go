@@ -93,19 +93,20 @@ func checkEnv(t *testing.T, program string) {
 	}
 }
 
-// Our daemon asks Debian's pure-authd, and ours: both say the same.
+// Our daemon asks Debian's pure-authd, and ours by either name: all say the same.
 func TestExtAuth(t *testing.T) {
 	needs(t, "pure-authd")
-	for _, real := range []bool{true, false} {
-		t.Run(map[bool]string{true: "pure-authd", false: "portreeve authd"}[real], func(t *testing.T) {
+	doors := linked(t)
+	for what, authd := range map[string][]string{
+		"pure-authd": {"pure-authd"}, "portreeve authd": {built.path(t), "authd"}, "its door": {filepath.Join(doors, "pure-authd")},
+	} {
+		real := what == "pure-authd"
+		t.Run(what, func(t *testing.T) {
 			d := newSite(t, nil)
 			program, socket := authScript(t, d), filepath.Join(d.dir, "authd.sock")
 			d.configure(t, "ExtAuth "+socket, "Auth userdb", "LoginDelay 0s", "AllowUserFXP yes")
 			args := []string{"-s", socket, "-r", program, "-p", filepath.Join(d.dir, "authd.pid")}
-			cmd := exec.Command("pure-authd", args...)
-			if !real {
-				cmd = exec.Command(built.path(t), append([]string{"authd"}, args...)...)
-			}
+			cmd := exec.Command(authd[0], slices.Concat(authd[1:], args)...)
 			log := startAuthd(t, cmd, socket)
 			d.start(t)
 

@@ -280,6 +280,37 @@ func TestCount(t *testing.T) {
 	})
 }
 
+// What links lead to counts as pure-quotacheck counts it.
+func TestCountThroughLinks(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.dir("/d")
+		w.dir("/d/e")
+		w.file("/d/f", "123")
+		w.file("/d/"+quotaFile, "not counted")
+		w.file("/"+tempPrefix+"x", "hidden")
+		for _, l := range []struct{ to, at string }{
+			{"d/f", "/again"}, {"again", "/and-again"}, {"nowhere", "/dangling"}, {"loop", "/loop"},
+			{"d", "/folder"}, {"..", "/d/e/up"}, {".", "/root"}, {"../outside", "/out"},
+		} {
+			w.link(l.to, l.at)
+		}
+		// d, d/e, d/f, again, and-again and the hidden one
+		got, err := w.fs.CountThroughLinks(t.Context())
+		if want := (userdb.Usage{Files: 6, Bytes: 3*3 + 6}); got != want || err != nil {
+			t.Errorf("%+v, %v, not %+v", got, err, want)
+		}
+		if w.as != nil || os.Getuid() != 0 {
+			w.must(os.Chmod(w.home+"/d/e", 0))
+			got, err := w.fs.CountThroughLinks(t.Context())
+			if got != (userdb.Usage{Files: 5, Bytes: 3*3 + 6}) {
+				t.Errorf("with a closed directory %+v", got)
+			}
+			wantErr(t, "a closed directory", err, fs.ErrPermission)
+			w.must(os.Chmod(w.home+"/d/e", 0o755))
+		}
+	})
+}
+
 // A directory stays one that can be counted.
 func TestCountedDirectoriesStayOpen(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {

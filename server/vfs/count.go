@@ -21,18 +21,40 @@ import (
 // What cannot be looked at is not counted; the error is the first reason, and the
 // walk goes on.
 func (f *FS) Count(ctx context.Context, progress func(userdb.Usage)) (userdb.Usage, error) {
+	return f.walk(ctx, &counter{progress: progress})
+}
+
+// CountThroughLinks counts as pure-quotacheck does: what a link leads to counts once
+// more, if it is in the root, and all names but that of .ftpquota do. A directory
+// counts once.
+func (f *FS) CountThroughLinks(ctx context.Context) (userdb.Usage, error) {
+	return f.walk(ctx, &counter{seen: make(map[[2]uint64]bool)})
+}
+
+func (f *FS) walk(ctx context.Context, c *counter) (userdb.Usage, error) {
 	if err := f.acquire(); err != nil {
 		return userdb.Usage{}, err
 	}
 	defer f.release()
-	c := counter{fs: f, left: []string{"/"}, progress: progress}
+	if c.seen != nil {
+		var in Info
+		if err := f.do(func() error { return f.root.stat("/", &in) }); err != nil {
+			return userdb.Usage{}, fail("count", "/", err)
+		}
+		c.seen[[2]uint64{in.Dev, in.Ino}] = true
+	}
+	c.fs, c.left = f, []string{"/"}
 	for len(c.left) > 0 {
 		if ctx.Err() != nil {
 			return c.found, context.Cause(ctx)
 		}
 		path := c.left[len(c.left)-1]
 		c.left = c.left[:len(c.left)-1]
-		if err := c.folder(path); err != nil && !errors.Is(err, fs.ErrNotExist) && c.err == nil {
+		err := c.folder(path)
+		if c.seen != nil && path != "/" && errors.Is(err, fs.ErrPermission) {
+			c.found.Files-- // pure-quotacheck counts a directory as it enters it
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && c.err == nil {
 			c.err = fail("count", path, err)
 		}
 	}
@@ -46,6 +68,7 @@ type counter struct {
 	left     []string
 	found    userdb.Usage
 	progress func(userdb.Usage)
+	seen     map[[2]uint64]bool // directories by device and number; nil: no links are followed
 	err      error
 }
 
@@ -91,32 +114,57 @@ func (c *counter) folder(path string) error {
 func (c *counter) count(path string, d dir, entries []os.DirEntry) (first error) {
 	for _, e := range entries {
 		var in Info
-		kind := e.Type()
-		if !kind.IsDir() { // of which nothing more is wanted
-			if reserved(e.Name()) || kind&(fs.ModeType&^fs.ModeIrregular) != 0 {
-				continue
-			}
-			switch err := d.lstat(e.Name(), &in); {
-			case errors.Is(err, fs.ErrNotExist):
-				continue
-			case err != nil:
-				if first == nil {
-					first = err
-				}
-				continue
-			}
-			kind = in.Mode.Type()
+		look := c.look
+		if c.seen != nil {
+			look = c.follow
 		}
-		switch {
-		case kind.IsDir():
+		switch err := look(path, d, e, &in); {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			if first == nil {
+				first = err
+			}
+		case in.IsDir():
 			c.found.Files++
 			c.left = append(c.left, join(path, e.Name()))
-		case kind.IsRegular():
+		case in.IsRegular():
 			c.found.Files++
 			c.found.Bytes += in.Size
 		}
 	}
 	return first
+}
+
+// look describes an entry that counts; others are as good as not there.
+func (c *counter) look(_ string, d dir, e os.DirEntry, in *Info) error {
+	switch kind := e.Type(); {
+	case kind.IsDir(): // of which nothing more is wanted
+		in.Mode = kind
+		return nil
+	case reserved(e.Name()) || kind&(fs.ModeType&^fs.ModeIrregular) != 0:
+		return fs.ErrNotExist
+	}
+	return d.lstat(e.Name(), in)
+}
+
+// follow describes what an entry leads to, unless that is a directory which was
+// counted.
+func (c *counter) follow(path string, d dir, e os.DirEntry, in *Info) error {
+	if e.Name() == quotaFile {
+		return fs.ErrNotExist
+	}
+	err := d.lstat(e.Name(), in)
+	if err == nil && in.IsLink() && c.fs.root.stat(join(path, e.Name()), in) != nil {
+		return fs.ErrNotExist // it leads nowhere
+	}
+	if err == nil && in.IsDir() {
+		at := [2]uint64{in.Dev, in.Ino}
+		if c.seen[at] {
+			return fs.ErrNotExist
+		}
+		c.seen[at] = true
+	}
+	return err
 }
 
 // errUsageFile is a .ftpquota that does not say what it should.
@@ -168,7 +216,7 @@ func parseUsage(text string) (u userdb.Usage, err error) {
 }
 
 // WriteUsage has .ftpquota in the root say what there is, if Options.KeepUsage is
-// set. Whoever reads it meanwhile sees the old or the new.
+// set. Whoever reads it meanwhile sees the old or the new; who may, stays as it was.
 func (f *FS) WriteUsage(u userdb.Usage) error {
 	if !f.opts.KeepUsage {
 		return nil
@@ -179,14 +227,18 @@ func (f *FS) WriteUsage(u userdb.Usage) error {
 			return err
 		}
 		defer d.close()
-		var in Info
+		var in, old Info
+		mode := fs.FileMode(0o600)
+		if d.lstat(quotaFile, &old) == nil && old.IsRegular() {
+			mode = old.Mode.Perm()
+		}
 		temp := tempPrefix + token(tempToken)
 		file, err := d.open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600, &in)
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(file, "%d %d\n", u.Files, u.Bytes)
-		err = errors.Join(err, file.Close())
+		err = errors.Join(err, file.Chmod(mode), file.Close())
 		if err == nil {
 			err = d.rename(temp, d, quotaFile, true)
 		}
