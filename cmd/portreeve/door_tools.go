@@ -14,6 +14,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"portreeve/userdb"
+	"portreeve/userfile"
 )
 
 func noOptions() []option { return nil }
@@ -181,46 +184,36 @@ and else "*", with which nobody logs in.`,
 
 // convertSystem prints the users of the system that has its root there.
 func convertSystem(w io.Writer, root string) error {
-	shells := readShells(filepath.Join(root, "etc/shells"))
-	hashes := make(map[string]string)
-	if text, err := os.ReadFile(filepath.Join(root, "etc/shadow")); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if parts := strings.Split(line, ":"); len(parts) > 1 {
-				hashes[parts[0]] = parts[1]
-			}
-		}
-	}
-	text, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
+	in, err := os.Open(filepath.Join(root, "etc/passwd"))
 	if err != nil {
 		return fmt.Errorf("reading the users of the system: %w", err)
 	}
-	for line := range strings.Lines(string(text)) {
-		parts := strings.Split(strings.TrimRight(line, "\r\n"), ":")
-		if len(parts) != 7 || parts[0] == "" || !positive(parts[2]) || !positive(parts[3]) {
+	defer in.Close()
+	o := userfile.Options{Shells: readShells(filepath.Join(root, "etc/shells")), HasHome: func(home string) bool {
+		info, err := os.Stat(filepath.Join(root, home))
+		return err == nil && info.IsDir() && home != ""
+	}}
+	if shadow, err := os.Open(filepath.Join(root, "etc/shadow")); err == nil {
+		defer shadow.Close()
+		o.Shadow = shadow
+	}
+	for entry, err := range userfile.Read(in, 0, userfile.Passwd, o) {
+		if err != nil {
+			return fmt.Errorf("reading the users of the system: %w", err)
+		}
+		var u userdb.User
+		if entry.Set == nil || entry.Set(&u) != nil { // it is none to be taken over, or no user's line
 			continue
 		}
-		name, uid, gid, gecos, home, shell := parts[0], parts[2], parts[3], parts[4], parts[5], parts[6]
-		if info, err := os.Stat(filepath.Join(root, home)); err != nil || !info.IsDir() || home == "" {
-			continue
+		if u.Disabled || !strings.HasPrefix(u.Password, "$") {
+			u.Password = "*"
 		}
-		if shell != "ftp" && !shells[cmp.Or(shell, "/bin/sh")] {
-			continue
-		}
-		hash := hashes[name]
-		if !strings.HasPrefix(hash, "$") {
-			hash = "*"
-		}
-		gecos, _, _ = strings.Cut(gecos, ",")
-		if _, err := fmt.Fprintf(w, "%s:%s:%s:%s:%s:%s/./\n", name, hash, uid, gid, gecos, strings.TrimRight(home, "/")); err != nil {
+		_, err := fmt.Fprintf(w, "%s:%s:%d:%d:%s:%s/./\n", entry.Name, u.Password, u.UID, u.GID, u.Gecos, strings.TrimRight(u.Home, "/"))
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func positive(id string) bool {
-	n, err := strconv.ParseUint(id, 10, 32)
-	return err == nil && n > 0
 }
 
 // readShells returns the shells that a login may have; those of getusershell(3) if

@@ -177,3 +177,37 @@ func TestInstallDropIn(t *testing.T) {
 		}
 	}
 }
+
+// TestConvertSystem prints the users of a system of its own, with all that a line of
+// passwd(5) may be.
+func TestConvertSystem(t *testing.T) {
+	root := t.TempDir()
+	for _, dir := range []string{"etc", "home/joe", "home/ann", "srv"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{
+		"etc/shells": "# shells\n/bin/sh\n/bin/bash # the usual\n",
+		"etc/passwd": "root:x:0:0::/home/joe:/bin/bash\njoe:x:1000:1001:Joe,Room 1,2:/home/joe:/bin/bash\n" +
+			"ann:x:1001:1001::/home/ann/:/bin/sh\nrobot:x:1002:1002::/home/joe:/usr/sbin/nologin\n" +
+			"ftp:x:1003:1003:FTP:/srv:ftp\nempty:x:1004:1004::/srv:\ngone:x:1005:1005::/home/gone:/bin/sh\n" +
+			"wheel:x:1006:0::/srv:/bin/sh\nlocked:x:1007:1007::/srv:/bin/sh\ndes:x:1008:1008::/srv:/bin/sh\n" +
+			"short:x:1\n+::::::\nbad:x:many:1::/srv:/bin/sh\nroots:x:1009:1009::/:/bin/sh\n",
+		"etc/shadow": "joe:$6$salt$hash:1::::::\nann:*:1::::::\nlocked:!$6$salt$hash:1::::::\ndes:ab1234567890c:1::::::\nftp:$y$x$y$z:1::::::\n",
+	} {
+		writeFile(t, filepath.Join(root, name), []byte(text))
+	}
+	var out bytes.Buffer
+	if err := convertSystem(&out, root); err != nil {
+		t.Fatal(err)
+	}
+	want := "joe:$6$salt$hash:1000:1001:Joe:/home/joe/./\nann:*:1001:1001::/home/ann/./\nftp:$y$x$y$z:1003:1003:FTP:/srv/./\n" +
+		"empty:*:1004:1004::/srv/./\nlocked:*:1007:1007::/srv/./\ndes:*:1008:1008::/srv/./\nroots:*:1009:1009::/./\n"
+	if out.String() != want {
+		t.Errorf("it prints\n%snot\n%s", &out, want)
+	}
+	if err := convertSystem(&out, filepath.Join(root, "none")); err == nil {
+		t.Error("there are users without a file of them")
+	}
+}
