@@ -163,6 +163,7 @@ func (r *responder) run(ctx context.Context, e *env, command string) error {
 	if err := who.become(); err != nil {
 		return err
 	}
+	syscall.Umask(0o077) // what the program writes is for whoever it runs as, as there
 	log := slog.New(slog.NewTextHandler(e.err, nil))
 	log.Info("answering", "socket", r.socket, "program", r.program)
 	tellReady()

@@ -154,26 +154,30 @@ func runPwDoor(ctx context.Context, e *env, c *doorCall) int {
 		err = j.act()
 	}
 	code := exitDone
-	switch fault, ok := errors.AsType[*pwFault](err); {
+	switch {
 	case errors.Is(err, errPwHelp):
 		c.writeHelp(e)
 		return exitDone
-	case ok:
-		code = fault.code
-		j.tell(fault.text)
 	case err != nil:
-		code = exitPwOther
+		code = pwCode(err)
 		j.tell(err.Error())
 	}
 	changes := slices.Contains([]string{"useradd", "usermod", "userdel", "passwd"}, j.command)
 	if j.commit && changes && j.text != "" && code != exitPwArgument {
 		// As there, this is done also where the action failed, and the codes put together.
 		if err := j.mkdb(); err != nil {
-			code |= exitPwOther
+			code |= pwCode(err)
 			j.tell(err.Error())
 		}
 	}
 	return code
+}
+
+func pwCode(err error) int {
+	if fault, ok := errors.AsType[*pwFault](err); ok {
+		return fault.code
+	}
+	return exitPwOther
 }
 
 // tell prints lines to standard error.

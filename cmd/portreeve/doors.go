@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 )
 
 // A door is a program of Pure-FTPd's that this one stands in for when it is called
@@ -81,7 +83,11 @@ func (c *doorCall) complain(e *env, err error) {
 
 // writeOptions prints what the daemons of Pure-FTPd answer to -h.
 func (c *doorCall) writeOptions(w io.Writer) {
-	for _, o := range c.options() {
+	options := c.options()
+	slices.SortStableFunc(options, func(a, b option) int { // as there, whatever the case
+		return cmp.Compare(a.letter|' ', b.letter|' ')
+	})
+	for _, o := range options {
 		if o.letter == 0 {
 			continue
 		}
