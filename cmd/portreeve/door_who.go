@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"portreeve/server/control"
@@ -31,6 +32,8 @@ web server that runs it as a CGI program gets a page.`,
 			"Whoever may use the control socket may call it: root need not.",
 			"That no daemon answers is said on standard error.",
 			"The table's frame is as wide as its rows; XML quotes quotes, and says that its names are in UTF-8, which they are.",
+			"The server's address is an address, also without -n: its name is not looked up.",
+			"Pages are HTML5 in UTF-8; what a style sheet or a script goes by, the id ftp-status and the columns, is as it was.",
 			"The address in a verbose table is in brackets if it is of IPv6, so that it ends before the port.",
 		},
 		run: runWhoDoor,
@@ -60,10 +63,14 @@ func runWhoDoor(ctx context.Context, e *env, c *doorCall) int {
 	}
 	who := []string{"who"}
 	for _, s := range said {
-		if s.letter == 'h' {
+		switch s.letter {
+		case 'h':
 			err = optionError("help")
+		case 'v': // which is about the table, and asks for none
+			who = slices.Insert(who, 1, "-v")
+		default:
+			who = append(who, "-"+string(s.letter))
 		}
-		who = append(who, "-"+string(s.letter))
 	}
 	if err != nil {
 		c.writeHelp(e)
