@@ -22,10 +22,12 @@ import (
 
 // db returns the database that is meant.
 func (j *pwJob) db() userdb.DB {
+	author := j.author()
+	author.Command = "pure-pw " + j.command
 	if j.to != "" {
-		return userdb.At(j.to)
+		return userdb.At(j.to).By(author)
 	}
-	return userdb.At(j.defaultDB())
+	return userdb.At(j.defaultDB()).By(author)
 }
 
 // isPureDB tells whether a file is one that pure-pw of Pure-FTPd makes.

@@ -44,6 +44,7 @@ type env struct {
 	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
+	command  string // that runs, without the program's name
 }
 
 // run runs the command that args spell and returns the exit code.
@@ -98,7 +99,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, control.ErrNoDaemon):
 		return exitNoDaemon
-	case errors.Is(err, userdb.ErrNoUser), errors.Is(err, session.ErrNoSession):
+	case errors.Is(err, userdb.ErrNoUser), errors.Is(err, userdb.ErrNoChange), errors.Is(err, session.ErrNoSession):
 		return exitNotFound
 	}
 	return exitFailed

@@ -44,11 +44,14 @@ func newPw(e *env) *cobra.Command {
 	group := newGroup("pw", "Add, change, remove and show virtual users", `  portreeve pw useradd alice -u ftp -d /home/ftp/alice
   printf '%s\n%s\n' "$password" "$password" | portreeve pw passwd alice
   portreeve pw usermod alice -N 10G -t 500
-  portreeve pw list --json | jq -r .name`,
+  portreeve pw usermod --where 'quota>90% and gid=1001' --set quota-bytes=+10G
+  portreeve pw list --json | jq -r .name
+  portreeve pw history alice`,
 		newPwUseradd(e, opts), newPwUsermod(e, opts), newPwUserdel(e, opts), newPwPasswd(e, opts),
 		newPwShow(e, opts), newPwList(e, opts),
 		newPwImport(e, opts), newPwExport(e, opts),
 		newPwLock(e, opts, "lock", true), newPwLock(e, opts, "unlock", false),
+		newPwHistory(e, opts), newPwUndo(e, opts),
 	)
 	group.Long = pwLong
 	shared := group.PersistentFlags()
@@ -64,7 +67,7 @@ func newPw(e *env) *cobra.Command {
 // completeUserNames has the commands of a group complete the name of a user.
 func completeUserNames(e *env, opts *pwOptions, group *cobra.Command) {
 	for _, cmd := range group.Commands() {
-		if strings.Contains(cmd.Use, " NAME") && cmd.Name() != "useradd" {
+		if (strings.Contains(cmd.Use, " NAME") || strings.Contains(cmd.Use, " [NAME]")) && cmd.Name() != "useradd" {
 			cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 				if len(args) > 0 {
 					return nil, cobra.ShellCompDirectiveNoFileComp
@@ -92,7 +95,16 @@ func (o *pwOptions) open(e *env) (userdb.DB, error) {
 		return userdb.DB{}, withHint(usagef("-f names a password file of pure-pw; users are kept in a database here"),
 			"-F or --db names the database")
 	}
-	return o.at(e), nil
+	return o.at(e).By(e.author()), nil
+}
+
+// author is who runs the program, for the trail of the database.
+func (e *env) author() userdb.Author {
+	a := userdb.Author{UID: os.Getuid(), Sudo: e.getenv("SUDO_USER"), Command: e.command}
+	if u, err := user.LookupId(strconv.Itoa(a.UID)); err == nil {
+		a.Name = u.Username
+	}
+	return a
 }
 
 // userNames returns names to complete what is typed: as many as a terminal
@@ -236,60 +248,6 @@ func completeUser(u *userdb.User) error {
 		return usagef("%w", err)
 	}
 	return nil
-}
-
-func newPwUsermod(e *env, shared *pwOptions) *cobra.Command {
-	opts := editOptions{pwOptions: shared}
-	cmd := &cobra.Command{
-		Use:   "usermod NAME [flags]",
-		Short: "Change a user",
-		Long: `Usermod changes what its flags name and leaves the rest. An empty value, as in
--t '', takes a limit or a list away. It never asks for a password.
-
-` + exitStatusHelp,
-		Example: `  portreeve pw usermod alice --quota-bytes 10G --download-rate 500
-  portreeve pw usermod alice -N '' -t ''
-  portreeve pw usermod alice --expires 2027-01-31 --perms list,read`,
-		Args: pwName,
-	}
-	opts.given = addUserFlags(cmd, userdb.New(""))
-	for _, f := range userdb.Editable() {
-		cmd.Flags().Lookup(f.LongFlag()).DefValue = "" // what is not named stays, and is no default
-	}
-	opts.password.addFlags(cmd, false)
-	cmd.RunE = func(_ *cobra.Command, args []string) error { return runPwUsermod(e, args[0], opts) }
-	return cmd
-}
-
-func runPwUsermod(e *env, name string, opts editOptions) error {
-	db, err := opts.open(e)
-	if err != nil {
-		return err
-	}
-	if len(opts.given.Names()) == 0 && opts.password.ready == "" {
-		return withHint(usagef("nothing to change of user %s is named", name), "portreeve pw usermod --help lists the flags")
-	}
-	if opts.password.ready != "" {
-		if err := knownHash(opts.password.ready); err != nil {
-			return err
-		}
-	}
-	err = db.Modify(name, func(u *userdb.User) error {
-		if err := opts.given.Apply(u, nil); err != nil {
-			return usagef("%w", err)
-		}
-		if opts.password.ready != "" {
-			u.Password = opts.password.ready
-		}
-		if err := u.Validate(); err != nil {
-			return usagef("%w", err)
-		}
-		return nil
-	})
-	if err != nil {
-		return pwError(err)
-	}
-	return e.say(fmt.Sprintf("user %s changed", name))
 }
 
 func newPwUserdel(e *env, shared *pwOptions) *cobra.Command {

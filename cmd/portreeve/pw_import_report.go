@@ -121,6 +121,8 @@ type progress struct {
 	e    *env
 	on   bool
 	last time.Time
+
+	shown bool
 }
 
 // newProgress shows nothing if nobody looks, or if the output itself shows it.
@@ -132,13 +134,14 @@ func (p *progress) step(doing string, n int) {
 	if !p.on || time.Since(p.last) < 200*time.Millisecond {
 		return
 	}
-	p.last = time.Now()
+	p.last, p.shown = time.Now(), true
 	fmt.Fprintf(p.e.err, "\r%s users: %d ", doing, n)
 }
 
 // end takes the line away.
 func (p *progress) end() {
-	if p.on {
+	if p.shown {
 		fmt.Fprintf(p.e.err, "\r%s\r", strings.Repeat(" ", 40))
+		p.shown = false
 	}
 }

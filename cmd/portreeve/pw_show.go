@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"os/user"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"portreeve/userdb"
+	"portreeve/userquery"
 )
 
 // shownUser is a user as JSON has it, with what the database knows besides.
@@ -144,26 +146,37 @@ func share(used int64, quota userdb.Limit) string {
 }
 
 func newPwList(e *env, shared *pwOptions) *cobra.Command {
-	asJSON := false
+	asJSON, where := false, ""
 	cmd := &cobra.Command{
-		Use:   "list [--json]",
-		Short: "List all users",
+		Use:   "list [--where EXPRESSION] [--json]",
+		Short: "List all users, or those of whom an expression is true",
 		Long: `List prints a line for each user, in the order of their names: name, home and
 full name, in columns on a terminal and parted by tabs otherwise. With --json
 each line is an object with every attribute that is set (JSON Lines), so that a
-list of any length can be read as it comes.
+list of any length can be read as it comes. The expressions of --where are those
+of "pw usermod".
 
 ` + exitStatusHelp,
 		Example: `  portreeve pw list
   portreeve pw list | cut -f 2
-  portreeve pw list --json | jq -r 'select(.disabled).name'`,
+  portreeve pw list --where 'quota>90% or expires<now+7d'
+  portreeve pw list --json | jq -r 'select(.tls == "data").name'`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, an object a line")
+	cmd.Flags().StringVar(&where, "where", "", "list the users of whom the `expression` is true")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		db, err := shared.open(e)
 		if err != nil {
 			return err
+		}
+		users := db.All()
+		if cmd.Flags().Changed("where") {
+			query, err := parseWhere(where)
+			if err != nil {
+				return err
+			}
+			users = matching(db, query)
 		}
 		out := bufio.NewWriterSize(e.out, 64<<10)
 		write := func(u *userdb.User) error { return writeTabs(out, u) }
@@ -174,7 +187,7 @@ list of any length can be read as it comes.
 		} else if width := terminalWidth(e.out); width > 0 {
 			write = func(u *userdb.User) error { return writeColumns(out, u, width) }
 		}
-		err = listUsers(cmd.Context(), e, db, write)
+		err = listUsers(cmd.Context(), e, users, write)
 		if err = cmp.Or(err, out.Flush()); errors.Is(err, syscall.EPIPE) {
 			return nil // the reader, such as head, has seen enough
 		}
@@ -183,11 +196,26 @@ list of any length can be read as it comes.
 	return cmd
 }
 
+// matching yields the users of whom an expression is true, and those that cannot be
+// read.
+func matching(db userdb.DB, query *userquery.Query) iter.Seq2[userdb.User, error] {
+	return func(yield func(userdb.User, error) bool) {
+		for s, err := range db.Walk() {
+			if err == nil && s.Err == nil && !query.Match(&s) {
+				continue
+			}
+			if !yield(s.User, cmp.Or(err, s.Err)) {
+				return
+			}
+		}
+	}
+}
+
 // listUsers writes all users, none of which stays in memory. A record that
 // cannot be read is told and passed over, and makes the command fail at its end.
-func listUsers(ctx context.Context, e *env, db userdb.DB, write func(*userdb.User) error) error {
+func listUsers(ctx context.Context, e *env, users iter.Seq2[userdb.User, error], write func(*userdb.User) error) error {
 	malformed := 0
-	for u, err := range db.All() {
+	for u, err := range users {
 		if errors.Is(err, userdb.ErrMalformed) {
 			fmt.Fprintf(e.err, "portreeve: user %q: %v\n", u.Name, err)
 			malformed++

@@ -35,7 +35,10 @@ who is connected, what they do, and how to make them leave.
 	root.Example = `  portreeve serve --config /etc/portreeve/portreeve.conf
   portreeve pw useradd alice -u ftp -d /home/ftp/alice
   portreeve who --watch`
-	root.PersistentPreRun = func(*cobra.Command, []string) { *began = true }
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		*began = true
+		e.command = strings.TrimPrefix(cmd.CommandPath(), root.Name()+" ")
+	}
 	root.SetIn(e.in)
 	root.SetOut(e.out)
 	root.SetErr(e.err)
