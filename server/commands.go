@@ -375,13 +375,16 @@ func (s *session) withheld(name string, preAuth bool) reply {
 	return sayf(502, "%s is not offered here", name)
 }
 
+// hidden stands for what nobody is shown.
+const hidden = "****"
+
 // note puts a command into the registry and the log, without its secrets.
 func (s *session) note(c *command, arg string) {
 	shown := c.name
 	switch {
 	case arg == "":
 	case c.need&secret != 0:
-		shown += " ****"
+		shown += " " + hidden
 	default:
 		shown += " " + arg
 	}

@@ -142,7 +142,8 @@ type Config struct {
 	LogFormat      string
 	LogFile        string
 	VerboseLog     int
-	SyslogFacility string
+	SyslogFacility string // auto, none, or one of syslog.Facilities
+	SyslogSocket   string
 	LogPID         bool
 	AltLog         []string
 
@@ -227,7 +228,7 @@ func DefaultConfig() Config {
 		Language:       lang.English,
 		LogLevel:       "info",
 		LogFormat:      "text",
-		SyslogFacility: "ftp",
+		SyslogFacility: "auto",
 
 		ACMEDirectory: letsEncrypt,
 		ACMEHTTP:      []Endpoint{{Port: 80}},

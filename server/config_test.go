@@ -154,6 +154,7 @@ var ownDirectives = map[string]string{
 	"LogLevel":           "debug",
 	"LogFormat":          "json",
 	"LogFile":            "/var/log/portreeve.log",
+	"SyslogSocket":       "/run/log",
 	"ControlSocket":      "/run/other.sock",
 	"ControlSocketMode":  "600",
 	"ControlSocketGroup": "adm",

@@ -132,7 +132,11 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 		room, excess = max(0, left), errTooLarge
 	}
 	receive, control, strict := s.receiver(), s.conn, !s.cfg.KeepUnconfirmed
-	end := func(f *flow) (reply, error) { return f.commit(up, control, strict) }
+	end := func(f *flow) (reply, error) {
+		r, err := f.commit(up, control, strict)
+		t.path = up.Name() // AutoRename has the last word
+		return r, err
+	}
 	allowed := allow(up, room, excess)
 	t.most, t.excess = allowed.all(), excess
 	t.work = func(f *flow) (reply, error) {

@@ -93,6 +93,7 @@ func (s *session) finish(r result) {
 // settle tells of a transfer's end, the log and the client.
 func (s *session) settle(t *transfer, r result, before ...reply) {
 	s.report(t, r)
+	s.tell(t, r)
 	answer := r.reply
 	switch {
 	case errors.Is(r.err, vfs.ErrQuota):
@@ -114,7 +115,7 @@ func (s *session) settle(t *transfer, r result, before ...reply) {
 
 // report logs a transfer's end.
 func (s *session) report(t *transfer, r result) {
-	attrs := []any{"cmd", t.verb, "path", t.path, "bytes", r.bytes, "took", r.took.Round(time.Millisecond)}
+	attrs := []any{"cmd", t.verb, "path", t.path, "bytes", r.bytes, "took", stretch(r.took)}
 	if t.offset > 0 {
 		attrs = append(attrs, "offset", t.offset)
 	}
@@ -126,15 +127,15 @@ func (s *session) report(t *transfer, r result) {
 	case never:
 		s.explain(e, "cmd", t.verb, "path", t.path)
 	case r.err != nil:
-		s.log.Info("transfer failed", append(attrs, "err", r.err)...)
+		s.log.Info(transferFailed, append(attrs, "err", r.err)...)
 	case t.kind == registry.Working:
 		s.log.Info("job done", attrs...)
 	case t.kind == registry.Listing:
 		s.log.Debug("listed", attrs...)
 	case r.unsigned:
-		s.log.Warn("uploaded by a client that did not end TLS; it may be a part", attrs...)
+		s.log.Warn(withoutTLSEnd, attrs...)
 	case r.orphaned:
-		s.log.Warn("uploaded by a client that left at once; it may be a part", attrs...)
+		s.log.Warn(leftAtOnce, attrs...)
 	case t.kind == registry.Uploading:
 		s.log.Info("uploaded", attrs...)
 	default:

@@ -74,7 +74,7 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	} else {
 		s.greetUser()
 	}
-	s.log = s.log.With("user", account.Name)
+	s.log = s.log.With("user", account.Name, "", place{s.fs.Host()})
 	return s.welcome(), nil
 }
 

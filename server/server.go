@@ -52,6 +52,7 @@ type Server struct {
 	outside  outside       // what ForcePassiveIP names
 	draining chan struct{} // closed when the server stops
 	jobs     jobs
+	altLogs  transferLogs
 	threads  chan struct{} // held by transfers that hold a thread for as long as they last
 	brief    chan struct{} // held by those that do for a moment
 	turns    atomic.Uint64 // waits for a line, of all sessions
@@ -230,7 +231,7 @@ func (s *Server) open(conn net.Conn, implicit bool) (context.Context, *session) 
 		return nil, nil
 	}
 	c.log = s.Log.With("session", c.entry.ID(), "addr", peer.Addr())
-	c.log.Debug("connected", "port", peer.Port(), "local", local)
+	c.log.Info("connected", "port", peer.Port(), "local", local)
 	if via := addrPort(conn.RemoteAddr()); via != peer {
 		c.log.Debug("behind a proxy", "via", via)
 	}

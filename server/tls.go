@@ -283,7 +283,7 @@ func (s *session) certified(ctx context.Context) (reply, error) {
 	}
 	s.tls.certified = true
 	s.greetUser()
-	s.log = s.log.With("user", s.name)
+	s.log = s.log.With("user", s.name, "", place{s.fs.Host()})
 	return sayf(232, "Logged in by certificate"), nil
 }
 

@@ -16,7 +16,9 @@ import (
 	"unicode"
 
 	"portreeve/config"
+	"portreeve/logparse"
 	"portreeve/server/charset"
+	"portreeve/server/syslog"
 )
 
 // How the values of directives are written, where package config has no kind for
@@ -326,8 +328,8 @@ func altLogs(p *[]string) config.Value {
 				format, path = "clf", word
 			}
 			switch {
-			case !slices.Contains([]string{"clf", "stats", "w3c", "xferlog"}, format):
-				return nil, fmt.Errorf("%q is no log format; there are clf, stats, w3c and xferlog", format)
+			case !slices.Contains(logparse.Names(), format):
+				return nil, fmt.Errorf("%q is no log format; there are %s", format, strings.Join(logparse.Names(), ", "))
 			case !strings.HasPrefix(path, "/"):
 				return nil, fmt.Errorf("%q is not an absolute path", path)
 			}
@@ -335,4 +337,15 @@ func altLogs(p *[]string) config.Value {
 		}
 		return list, nil
 	}, func(list []string) string { return strings.Join(list, " ") })
+}
+
+// facility is one of the system's log, or how that is chosen.
+func facility(p *string) config.Value {
+	words := slices.Concat([]string{"auto", "none"}, syslog.Facilities)
+	return config.Of(p, "facility", func(s string) (string, error) {
+		if word := strings.ToLower(s); slices.Contains(words, word) {
+			return word, nil
+		}
+		return "", fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+	}, func(s string) string { return s })
 }

@@ -30,8 +30,8 @@ func warnBackground(e *env, cfg server.Config) {
 	for _, remark := range cfg.Remarks() {
 		fmt.Fprintln(e.err, "portreeve: "+remark)
 	}
-	if cfg.LogFile == "" {
-		fmt.Fprintln(e.err, "portreeve: in the background without LogFile nothing is logged")
+	if cfg.LogFile == "" && systemFacility(cfg) == "" {
+		fmt.Fprintln(e.err, "portreeve: in the background without LogFile and with SyslogFacility none nothing is logged")
 	}
 }
 

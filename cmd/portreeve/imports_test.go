@@ -20,11 +20,12 @@ import (
 //	2  server
 //	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
-//	   server/extauth  server/query  server/thread  server/rate
+//	   server/extauth  server/query  server/thread  server/rate  server/syslog
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
 	"logparse":       nil,
+	"server/syslog":  nil,
 	"server/lang":    nil,
 	"server/session": nil,
 	"server/cert":    {"server/query"},
@@ -45,8 +46,8 @@ var mayImport = map[string][]string{
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
-	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/query", "server/session", "server/vfs", "userfile", "userquery"},
+	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/syslog", "server/thread", "server/vfs"},
+	"cmd/portreeve":  {"config", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/query", "server/session", "server/syslog", "server/vfs", "userfile", "userquery"},
 }
 
 // testsImport are further imports of ours, of tests alone.

@@ -26,6 +26,7 @@ import (
 	"portreeve/server/control"
 	"portreeve/server/ledger"
 	"portreeve/server/session"
+	"portreeve/server/syslog"
 	"portreeve/userdb"
 )
 
@@ -57,7 +58,8 @@ type daemon struct {
 	started time.Time
 	log     *slog.Logger
 	level   *slog.LevelVar
-	logFile *reopener // nil: standard error
+	logFile *reopener   // nil: standard error
+	system  *syslog.Log // nil: none
 	auth    *auth.Chain
 	certs   *cert.Store
 	ftp     *server.Server
@@ -90,6 +92,7 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	if err := d.openLog(cfg); err != nil {
 		return err
 	}
+	defer d.closeLog()
 	if d.auth, err = auth.New(authOptions(cfg, d.log)); err != nil {
 		return err
 	}
@@ -108,6 +111,12 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	d.ftp.Ledger = ledger.New(d.log)
 	defer d.ftp.Ledger.Close()
 	d.ftp.ActAsUsers = isRoot()
+	useAltLogs, err := d.ftp.UseAltLogs(cfg.AltLog)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	useAltLogs()
+	defer d.ftp.CloseAltLogs()
 	if d.listens, err = server.Listen(ctx, cfg); err != nil {
 		return bindHint(err)
 	}
@@ -244,7 +253,12 @@ func (d *daemon) reload(context.Context) (control.Reloaded, error) {
 	if err := d.auth.Configure(authOptions(cfg, d.log)); err != nil {
 		return control.Reloaded{}, d.refuse(err)
 	}
+	useAltLogs, err := d.ftp.UseAltLogs(cfg.AltLog)
+	if err != nil {
+		return control.Reloaded{}, d.refuse(err)
+	}
 	useCerts()
+	useAltLogs()
 	d.setLevel(cfg)
 	d.ftp.Configure(cfg)
 	d.log.Info("configuration read again", "changed", strings.Join(done.Changed, " "), "needs restart", strings.Join(done.Restart, " "))
@@ -346,7 +360,7 @@ func (d *daemon) openControl(ctx context.Context, cfg server.Config) (stop func(
 func (d *daemon) status() control.Status {
 	cfg := d.ftp.Config()
 	st := control.Status{Started: d.started, Draining: d.ftp.Draining(), Config: d.source.path(), UserDB: cfg.UserDB, NotInEffect: cfg.Pending(),
-		NoData: d.ftp.DataFailures(), Certificates: d.certs.Infos()}
+		NoData: d.ftp.DataFailures(), Lost: d.lost(), Certificates: d.certs.Infos()}
 	for _, l := range d.listens {
 		st.Listen = append(st.Listen, l.Addr().String())
 	}
@@ -391,12 +405,48 @@ func (d *daemon) openLog(cfg server.Config) error {
 	}
 	d.setLevel(cfg)
 	opts := &slog.HandlerOptions{Level: d.level}
+	var handler slog.Handler = slog.NewTextHandler(w, opts)
 	if cfg.LogFormat == "json" {
-		d.log = slog.New(slog.NewJSONHandler(w, opts))
-	} else {
-		d.log = slog.New(slog.NewTextHandler(w, opts))
+		handler = slog.NewJSONHandler(w, opts)
 	}
+	if facility := systemFacility(cfg); facility != "" {
+		var err error
+		// The name is Pure-FTPd's, as the words are: by it they are found.
+		d.system, err = syslog.New(syslog.Options{Facility: facility, Ident: "pure-ftpd", PID: cfg.LogPID, Socket: cfg.SyslogSocket})
+		if err != nil {
+			return usagef("SyslogFacility: %w", err)
+		}
+		handler = slog.NewMultiHandler(handler, server.NewSystemLog(d.level, d.system.Send))
+	}
+	d.log = slog.New(handler)
 	return nil
+}
+
+// systemFacility is under what the system's log is told; "" is not at all.
+func systemFacility(cfg server.Config) string {
+	switch {
+	case cfg.SyslogFacility != "auto" && cfg.SyslogFacility != "none":
+		return cfg.SyslogFacility
+	case cfg.SyslogFacility == "auto" && cfg.Daemonize && cfg.LogFile == "":
+		return "ftp"
+	}
+	return ""
+}
+
+// closeLog gives the system's log what it has not taken yet.
+func (d *daemon) closeLog() {
+	if d.system != nil {
+		d.system.Close()
+	}
+}
+
+// lost tells what logs did not keep.
+func (d *daemon) lost() map[string]int64 {
+	lost := d.ftp.LostEntries()
+	if d.system != nil && d.system.Lost() > 0 {
+		lost["system log"] = d.system.Lost()
+	}
+	return lost
 }
 
 func (d *daemon) setLevel(cfg server.Config) {

@@ -86,6 +86,7 @@ func writeStatus(w io.Writer, st control.Status) error {
 		{"uploaded", fmt.Sprintf("%s in %d whole files", size(t.Up), t.FilesUp)},
 		{"downloaded", fmt.Sprintf("%s in %d whole files", size(t.Down), t.FilesDown)},
 		{"no data", noData(st.NoData)},
+		{"not logged", notLogged(st.Lost)},
 		{"memory", fmt.Sprintf("%s, %d goroutines", size(st.Memory), st.Goroutines)},
 	}) {
 		if line.value != "" {
@@ -103,6 +104,15 @@ func noData(by map[string]int64) string {
 		return cmp.Or(cmp.Compare(by[b], by[a]), cmp.Compare(a, b))
 	}) {
 		words = append(words, fmt.Sprintf("%s %d times", cause, by[cause]))
+	}
+	return strings.Join(words, ", ")
+}
+
+// notLogged tells which logs could not keep up.
+func notLogged(by map[string]int64) string {
+	var words []string
+	for _, log := range slices.Sorted(maps.Keys(by)) {
+		words = append(words, fmt.Sprintf("%d lines in %s", by[log], log))
 	}
 	return strings.Join(words, ", ")
 }

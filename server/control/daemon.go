@@ -37,6 +37,8 @@ type Status struct {
 
 	NoData map[string]int64 `json:"no_data"` // data connections that were never made, by likely cause
 
+	Lost map[string]int64 `json:"lost"` // lines that a log could not keep, by log
+
 	Goroutines int   `json:"goroutines"`
 	Memory     int64 `json:"memory"` // bytes the runtime holds from the system
 }
@@ -58,6 +60,9 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 	st.NotInEffect = append([]string{}, st.NotInEffect...)
 	if st.NoData == nil {
 		st.NoData = map[string]int64{}
+	}
+	if st.Lost == nil {
+		st.Lost = map[string]int64{}
 	}
 	st.Certificates = append([]cert.Info{}, st.Certificates...)
 	st.TLSData = append([]session.Software{}, s.Sessions.Software()...)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -72,6 +73,31 @@ func (f *FS) linkAt(path string) (target string, err error) {
 		return err
 	})
 	return target, err
+}
+
+// HostPath returns where on the host a path is, its links followed as they are in
+// the root: an absolute one means another place to those who look from outside.
+// What cannot be followed is returned as it is.
+func (f *FS) HostPath(path string) string {
+	real, _ := f.onDisk(Clean("/", path))
+	_ = f.do(func() error {
+		if followed, err := expand(real, true, f.linkAt); err == nil {
+			real = followed
+		}
+		return nil
+	})
+	return join(f.hostReal(), strings.TrimPrefix(real, "/"))
+}
+
+// hostReal is where the root is, without links, which are the administrator's.
+func (f *FS) hostReal() string {
+	f.located.Do(func() {
+		f.real = f.host
+		if real, err := filepath.EvalSymlinks(f.host); err == nil {
+			f.real = real
+		}
+	})
+	return f.real
 }
 
 // Chdir reports whether path is a directory that the user may enter.

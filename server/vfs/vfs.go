@@ -94,6 +94,9 @@ type FS struct {
 	host  string        // host path of the root, for showing absolute links
 	opts  Options
 
+	located sync.Once // sets real
+	real    string    // host without links
+
 	mu     sync.Mutex  // guards the fields that follow
 	files  fs.FileMode // bits taken away from what is created, at first those of opts
 	dirs   fs.FileMode
@@ -185,6 +188,9 @@ func place(home string, caged bool) (host, start string) {
 
 // Home returns the virtual directory where the user starts.
 func (f *FS) Home() string { return f.start }
+
+// Host returns where on the host the root of the user is.
+func (f *FS) Host() string { return f.host }
 
 // Caged tells whether the user sees a part of the host only.
 func (f *FS) Caged() bool { return f.host != "/" }

@@ -1,0 +1,305 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"portreeve/logparse"
+	registry "portreeve/server/session"
+)
+
+// The logs of transfers, of AltLog. A session hands over what happened and goes
+// on; each log has a goroutine that writes it down, a line at a time.
+
+const (
+	altLogQueue = 4096                   // entries that may wait for a log
+	altLogLook  = 100 * time.Millisecond // how often it is looked whether the file was moved away
+	altLogMute  = time.Minute            // between two complaints
+	altLogClose = 2 * time.Second        // for what waits at the end
+)
+
+// An altLog is one file. All but the channels and the counter are its
+// goroutine's own.
+type altLog struct {
+	spec   string // format:path
+	path   string
+	format logparse.Format
+	log    *slog.Logger
+
+	queue  chan logparse.Entry
+	reopen chan struct{}
+	stop   chan struct{}
+	done   chan struct{}
+	lost   atomic.Int64
+
+	file       *os.File
+	looked     time.Time // whether it is still at its path
+	complained time.Time
+	torn       bool // the last line is not whole
+	line       []byte
+}
+
+// transferLogs are those that are in force.
+type transferLogs struct {
+	changing sync.Mutex
+	now      atomic.Pointer[[]*altLog]
+}
+
+// UseAltLogs opens the logs of transfers that specs name. What it returns puts
+// them in force and looks for all files anew; until then nothing has changed,
+// and if it is not called, nothing does.
+func (s *Server) UseAltLogs(specs []string) (use func(), err error) {
+	s.altLogs.changing.Lock()
+	defer s.altLogs.changing.Unlock()
+	var logs, fresh []*altLog
+	paths := make(map[string]string)
+	for _, spec := range specs {
+		l := s.altLogs.find(spec)
+		if l == nil {
+			l, err = openAltLog(spec, s.Log)
+			fresh = append(fresh, l)
+		}
+		if err == nil && paths[l.path] != "" && paths[l.path] != spec {
+			err = fmt.Errorf("AltLog: %s is to be written in two formats", l.path)
+		}
+		if err != nil {
+			for _, l := range fresh {
+				l.discard()
+			}
+			return nil, err
+		}
+		if paths[l.path] == "" {
+			logs = append(logs, l)
+		}
+		paths[l.path] = spec
+	}
+	return func() { s.altLogs.use(logs) }, nil
+}
+
+// all returns the logs in force.
+func (a *transferLogs) all() []*altLog {
+	if now := a.now.Load(); now != nil {
+		return *now
+	}
+	return nil
+}
+
+func (a *transferLogs) find(spec string) *altLog {
+	if i := slices.IndexFunc(a.all(), func(l *altLog) bool { return l.spec == spec }); i >= 0 {
+		return a.all()[i]
+	}
+	return nil
+}
+
+// use puts logs in force; those that are no longer wanted write what waits.
+func (a *transferLogs) use(logs []*altLog) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	old := a.all()
+	for _, l := range logs {
+		if slices.Contains(old, l) {
+			select {
+			case l.reopen <- struct{}{}:
+			default: // it is about to
+			}
+		} else {
+			go l.run()
+		}
+	}
+	a.now.Store(&logs)
+	deadline := time.Now().Add(altLogClose)
+	for _, l := range old {
+		if !slices.Contains(logs, l) {
+			close(l.stop)
+			l.wait(time.Until(deadline))
+		}
+	}
+}
+
+// wait waits for the end of a log, as long as a disk may take.
+func (l *altLog) wait(limit time.Duration) {
+	select {
+	case <-l.done:
+	case <-time.After(limit):
+		l.log.Error("not every transfer is in the log: a disk does not answer", "path", l.path, "missing", len(l.queue))
+	}
+}
+
+// CloseAltLogs writes what waits, as far as the disks let it.
+func (s *Server) CloseAltLogs() { s.altLogs.use(nil) }
+
+// LostEntries returns how many transfers a log could not keep, by directive and
+// file; logs that kept all are not in it.
+func (s *Server) LostEntries() map[string]int64 {
+	lost := make(map[string]int64)
+	for _, l := range s.altLogs.all() {
+		if n := l.lost.Load(); n > 0 {
+			lost["AltLog "+l.spec] = n
+		}
+	}
+	return lost
+}
+
+// openAltLog opens the log of a spec, which was checked as the configuration was
+// read.
+func openAltLog(spec string, log *slog.Logger) (*altLog, error) {
+	name, path, _ := strings.Cut(spec, ":")
+	format, ok := logparse.Find(name)
+	if !ok {
+		return nil, fmt.Errorf("AltLog: %q is no log format", name)
+	}
+	l := &altLog{spec: spec, path: path, format: format, log: log, queue: make(chan logparse.Entry, altLogQueue),
+		reopen: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	return l, l.open()
+}
+
+// open opens the file. It must be one: who may write to its folder could have put
+// a link there, or something that blocks.
+func (l *altLog) open() error {
+	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return fmt.Errorf("AltLog: opening the log of transfers: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("AltLog: %s is no file", l.path)
+	}
+	if err == nil && info.Size() == 0 && l.format.Header != nil {
+		_, err = f.WriteString(l.format.Header(time.Now()))
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	if l.file != nil {
+		l.file.Close()
+	}
+	l.file, l.looked, l.torn = f, time.Now(), false
+	return nil
+}
+
+// discard gives up a log that was never in force.
+func (l *altLog) discard() {
+	if l != nil && l.file != nil {
+		l.file.Close()
+	}
+}
+
+// note queues an entry.
+func (l *altLog) note(e logparse.Entry) {
+	select {
+	case l.queue <- e:
+	default:
+		l.lost.Add(1)
+	}
+}
+
+func (l *altLog) run() {
+	defer close(l.done)
+	defer l.file.Close()
+	for {
+		select {
+		case e := <-l.queue:
+			l.write(e)
+		case <-l.reopen:
+			l.complain(l.open())
+		case <-l.stop:
+			for {
+				select {
+				case e := <-l.queue:
+					l.write(e)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// write adds a line, in one write, so that who reads along sees whole lines.
+func (l *altLog) write(e logparse.Entry) {
+	if time.Since(l.looked) >= altLogLook {
+		l.looked = time.Now()
+		if l.moved() {
+			l.complain(l.open())
+		}
+	}
+	l.line = l.line[:0]
+	if l.torn { // the disk was full in the middle of a line
+		l.line = append(l.line, '\n')
+	}
+	l.line = l.format.Append(l.line, e)
+	n, err := l.file.Write(l.line)
+	if err == nil {
+		l.torn = false
+		return
+	}
+	l.torn = l.torn || n > 0
+	l.lost.Add(1)
+	l.complain(fmt.Errorf("AltLog: writing the log of transfers: %w", err))
+}
+
+// moved tells whether another file is at the path than the one that is open, or
+// none.
+func (l *altLog) moved() bool {
+	ours, err := l.file.Stat()
+	if err != nil {
+		return true
+	}
+	there, err := os.Lstat(l.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(ours, there)
+}
+
+// complain logs what is wrong, now and then.
+func (l *altLog) complain(err error) {
+	if err == nil || time.Since(l.complained) < altLogMute && !l.complained.IsZero() {
+		return
+	}
+	l.complained = time.Now()
+	l.log.Error("a transfer is not in its log", "err", err, "lost", l.lost.Load())
+}
+
+// tell writes down a transfer that has ended, where others look for it: before
+// its client hears of it, since what was acknowledged is not to be forgotten.
+func (s *session) tell(t *transfer, r result) {
+	logs := s.srv.altLogs.all()
+	if len(logs) == 0 || t.kind != registry.Uploading && t.kind != registry.Downloading || neverBegan(r.err) {
+		return
+	}
+	path := s.fs.HostPath(t.path)
+	e := logparse.Entry{Time: time.Now(), Took: r.took, Host: s.peer.Addr().String(), User: s.account.Name, Path: path, Bytes: r.bytes,
+		Direction: logparse.Download, Status: logparse.Whole,
+		Session: strconv.FormatInt(s.born.Unix(), 16) + "." + strconv.FormatUint(uint64(s.entry.ID()), 16)}
+	if t.kind == registry.Uploading {
+		e.Direction = logparse.Upload
+	}
+	if r.err != nil {
+		e.Status = logparse.Cut
+	}
+	e.Xfer.ASCII = s.ascii
+	if s.account.Anonymous {
+		e.Xfer.Mode = 'a'
+	}
+	for _, l := range logs {
+		l.note(e)
+	}
+}
+
+// neverBegan tells whether that is why there was no data connection.
+func neverBegan(err error) bool {
+	if _, ok := errors.AsType[*noData](err); ok {
+		return true
+	}
+	_, ok := unprotected(err)
+	return ok
+}
