@@ -40,30 +40,8 @@ func (ed *pwEdit) take(s saying) (err error) {
 		err = ed.takeHome(text, s.letter == 'd')
 	case 'c':
 		return ed.set(s.letter, strings.ReplaceAll(text, ":", "_"), badText(text))
-	case 't', 'T':
-		if n, bad := positiveNumber(text, math.MaxInt64>>10); text != "" && bad == nil && n == 0 {
-			return nil // pure-pw's program passes it over, and so may scripts rely on it
-		}
-		text, err = scaled(text, 1<<10)
-		return ed.set(s.letter, text, err)
-	case 'n':
-		text, err = scaled(text, 1)
-		return ed.set(s.letter, text, err)
-	case 'N':
-		text, err = scaled(text, 1<<20)
-		return ed.set(s.letter, text, err)
-	case 'q', 'Q':
-		n, bad := positiveNumber(text, math.MaxInt32)
-		if text != "" && (bad != nil || n == 0) {
-			return pwFaultf(exitPwArgument, "Illegal %s ratio", map[byte]string{'q': "upload", 'Q': "download"}[s.letter])
-		}
-		return ed.set(s.letter, text, nil)
-	case 'y':
-		n, bad := positiveNumber(text, math.MaxInt32)
-		if bad == nil && n == 0 {
-			text = ""
-		}
-		return ed.set(s.letter, text, bad)
+	case 't', 'T', 'n', 'N', 'q', 'Q', 'y':
+		return ed.takeNumber(s.letter, text)
 	case 'z':
 		hours, bad := shortHours(text)
 		return ed.set(s.letter, hours, bad)
@@ -82,6 +60,32 @@ func (ed *pwEdit) take(s saying) (err error) {
 		}
 	}
 	return err
+}
+
+// takeNumber notes a limit, which ” takes away.
+func (ed *pwEdit) takeNumber(letter byte, text string) (err error) {
+	switch letter {
+	case 't', 'T':
+		if n, bad := positiveNumber(text, math.MaxInt64>>10); text != "" && bad == nil && n == 0 {
+			return nil // pure-pw's program passes it over, and so may scripts rely on it
+		}
+		text, err = scaled(text, 1<<10)
+	case 'n':
+		text, err = scaled(text, 1)
+	case 'N':
+		text, err = scaled(text, 1<<20)
+	case 'q', 'Q':
+		n, bad := positiveNumber(text, math.MaxInt32)
+		if text != "" && (bad != nil || n == 0) {
+			return pwFaultf(exitPwArgument, "Illegal %s ratio", map[byte]string{'q': "upload", 'Q': "download"}[letter])
+		}
+	case 'y':
+		var n uint64
+		if n, err = positiveNumber(text, math.MaxInt32); n == 0 {
+			text = ""
+		}
+	}
+	return ed.set(letter, text, err)
 }
 
 func (ed *pwEdit) set(letter byte, text string, err error) error {

@@ -91,7 +91,11 @@ func runWhoDoor(ctx context.Context, e *env, c *doorCall) int {
 // writeHelp prints the usage and what each option does.
 func (c *doorCall) writeHelp(e *env) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage:\n  %s\n\n", strings.TrimSpace(c.name+" "+c.use))
+	b.WriteString("Usage:\n")
+	for line := range strings.SplitSeq(c.use, "\n") {
+		fmt.Fprintf(&b, "  %s\n", strings.TrimSpace(c.name+" "+line))
+	}
+	b.WriteString("\n")
 	for _, o := range c.options() {
 		name := "-" + string(o.letter)
 		switch {
