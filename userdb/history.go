@@ -113,9 +113,10 @@ func changesets(tx *bolt.Tx, number uint64) iter.Seq[Changeset] {
 		}
 		cursor := trail.Cursor()
 		var key, value []byte
-		if number == 0 {
-			key, value = cursor.Last()
-		} else if key, value = cursor.Seek(trailKey(number + 1)); key == nil {
+		if number != 0 {
+			key, _ = cursor.Seek(trailKey(number + 1))
+		}
+		if key == nil {
 			key, value = cursor.Last()
 		} else {
 			key, value = cursor.Prev()

@@ -62,7 +62,7 @@ func (ed *pwEdit) take(s saying) (err error) {
 	return err
 }
 
-// takeNumber notes a limit, which ” takes away.
+// takeNumber notes a limit, which "" takes away.
 func (ed *pwEdit) takeNumber(letter byte, text string) (err error) {
 	switch letter {
 	case 't', 'T':

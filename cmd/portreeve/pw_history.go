@@ -162,7 +162,7 @@ const (
 func writeHistory(w io.Writer, list []userdb.Changeset, user string) error {
 	row := func(number, at, who, what string) {
 		line := fmt.Sprintf(historyTable, number, at, pad(who, historyWho), what)
-		io.WriteString(w, strings.TrimRight(line, " ")+"\n")
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
 	row("CHANGE", "WHEN", "WHO", "WHAT")
 	for i := range list {
