@@ -16,7 +16,7 @@ var (
 	ErrNoChange = errors.New("no such change")
 	// ErrNotKept means that a changeset was too large to be kept whole, or that
 	// later ones have pushed parts of it out.
-	ErrNotKept = errors.New("its details are not kept any more")
+	ErrNotKept = errors.New("it was too large to be kept whole, or is too old")
 )
 
 // A LaterError means that a changeset cannot be undone, since what it did to a

@@ -37,6 +37,8 @@ var (
 	// ErrNoDatabase means that the file is not there yet. It is the answer of
 	// all methods but Add and AddAll, which make it.
 	ErrNoDatabase = errors.New("no user database")
+	// ErrNoFolder means that a file cannot be made, as its folder is not there.
+	ErrNoFolder = errors.New("no such folder")
 )
 
 // Methods that take a user's name.
@@ -65,10 +67,18 @@ const (
 type DB struct {
 	path   string
 	author Author
+	folder bool // is made with the file
 }
 
 // At returns the database in the file of that name, which need not exist yet.
 func At(path string) DB { return DB{path: path} }
+
+// WithFolder returns the same database, whose folder is made with the file if it is
+// not there: for places that nobody named, where that cannot be a slip.
+func (db DB) WithFolder() DB {
+	db.folder = true
+	return db
+}
 
 // Path returns the name of the file.
 func (db DB) Path() string { return db.path }
@@ -429,8 +439,12 @@ func (db DB) opening(err error) error {
 // own when it is complete, so that nobody ever sees a part of it.
 func (db DB) create() error {
 	folder := filepath.Dir(db.path)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("creating the user database: %w", err)
+	if db.folder {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return fmt.Errorf("creating the user database: %w", err)
+		}
+	} else if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("creating the user database: %w: %s", ErrNoFolder, folder)
 	}
 	f, err := os.CreateTemp(folder, ".users-*.new") // mode 0600
 	if err != nil {

@@ -248,7 +248,10 @@ func TestCreate(t *testing.T) {
 		t.Errorf("left over: %v", left)
 	}
 	deep := At(filepath.Join(folder, "state", "portreeve", "users.db"))
-	if err := deep.Add(least("a")); err != nil {
+	if err := deep.Add(least("a")); !errors.Is(err, ErrNoFolder) || errors.Is(err, ErrNoDatabase) {
+		t.Errorf("in a folder that is not there: %v", err)
+	}
+	if err := deep.WithFolder().Add(least("a")); err != nil {
 		t.Errorf("in a folder that is to be made: %v", err)
 	}
 	if err := At("/dev/null/users.db").Add(least("a")); err == nil || errors.Is(err, ErrNoDatabase) {

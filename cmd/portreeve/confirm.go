@@ -104,7 +104,7 @@ func (o confirmOptions) show(e *env, edits *userdb.Edits, heading string) error 
 		}
 	}
 	if !edits.Undoable() {
-		return e.say("This is too large to be undone: the trail would say who changed how many users, and no more.")
+		return e.say("this is too large to be undone; see portreeve pw history --help")
 	}
 	return nil
 }

@@ -25,9 +25,9 @@ func (j *pwJob) db() userdb.DB {
 	author := j.author()
 	author.Command = "pure-pw " + j.command
 	if j.to != "" {
-		return userdb.At(j.to).By(author)
+		return j.database(j.to).By(author)
 	}
-	return userdb.At(j.defaultDB()).By(author)
+	return j.database(j.defaultDB()).By(author)
 }
 
 // isPureDB tells whether a file is one that pure-pw of Pure-FTPd makes.

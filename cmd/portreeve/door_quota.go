@@ -121,9 +121,9 @@ func runQuotaDoor(ctx context.Context, e *env, c *doorCall) int {
 		fmt.Fprint(e.out, checkHelp)
 		return exitDone
 	}
-	check := quotaCheck{env: e, doorCall: c, db: userdb.At(e.defaultDB())}
+	check := quotaCheck{env: e, doorCall: c, db: e.database(e.defaultDB())}
 	if path := given['F']; path != "" {
-		check.db = userdb.At(path)
+		check.db = e.database(path)
 	}
 	err = check.run(ctx, given)
 	if err == nil {

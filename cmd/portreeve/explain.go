@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type explainOptions struct {
 	addr, local string
 	at          string
 	tls, json   bool
+	db          string
 }
 
 func newExplain(e *env) *cobra.Command {
@@ -63,6 +65,7 @@ Exit status:
 	fs.StringVar(&opts.at, "time", "", "`when`, as 2027-01-31 23:30, 23:30 or RFC 3339; now if it is not said")
 	fs.BoolVar(&opts.tls, "tls", false, "the client uses TLS, for data as well")
 	fs.BoolVar(&opts.json, "json", false, "print JSON")
+	fs.StringVarP(&opts.db, "db", "F", "", "user `database`, in place of the configuration's")
 	addConfigFlag(cmd, opts.source)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return runExplain(cmd.Context(), e, opts, args) }
 	return cmd
@@ -75,6 +78,11 @@ func runExplain(ctx context.Context, e *env, opts explainOptions, commands []str
 	cfg, _, err := opts.source.load()
 	if err != nil {
 		return err
+	}
+	if opts.db != "" {
+		if cfg.UserDB, err = filepath.Abs(opts.db); err != nil {
+			return fmt.Errorf("finding the user database: %w", err)
+		}
 	}
 	q, err := opts.question(cfg, commands, time.Now())
 	if err != nil {

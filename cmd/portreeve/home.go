@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 
 	"portreeve/puredb"
@@ -38,6 +40,14 @@ func groupsOf(uid int) (groups []int) {
 		}
 	}
 	return groups
+}
+
+// ownFolder makes the folder of a database that nobody named, in which usage may be
+// kept before there are users. Where it cannot be, whoever needs it will say so.
+func (d *daemon) ownFolder(cfg server.Config) {
+	if cfg.UserDB == d.source.systemDefaults().UserDB {
+		_ = os.MkdirAll(filepath.Dir(cfg.UserDB), 0o700)
+	}
 }
 
 // recount counts the files of users whom a daemon was writing for when it died.

@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+
+	"portreeve/userdb"
 )
 
 // Where things are if nothing says otherwise: the system's places for root,
@@ -34,6 +36,23 @@ func (e *env) defaultDB() string {
 		return "/var/lib/portreeve/users.db"
 	}
 	return filepath.Join(e.stateHome(), "users.db")
+}
+
+// database returns the database in a file. Its folder is made with it if it is where
+// nobody named another.
+func (e *env) database(path string) userdb.DB {
+	bare := *e
+	bare.getenv = func(name string) string {
+		if name == "PORTREEVE_DB" {
+			return ""
+		}
+		return e.getenv(name)
+	}
+	db := userdb.At(path)
+	if path == bare.defaultDB() {
+		db = db.WithFolder()
+	}
+	return db
 }
 
 // defaultSocket is the control socket that commands use without --socket.

@@ -81,9 +81,9 @@ func completeUserNames(e *env, opts *pwOptions, group *cobra.Command) {
 // at returns the database that the options and the environment name.
 func (o *pwOptions) at(e *env) userdb.DB {
 	if o.db != "" {
-		return userdb.At(o.db)
+		return e.database(o.db)
 	}
-	return userdb.At(e.defaultDB())
+	return e.database(e.defaultDB())
 }
 
 // open is at, for a command: it refuses what pure-pw's options ask in vain.
@@ -133,6 +133,8 @@ func pwError(err error) error {
 		return withHint(err, "pw useradd makes it; --db or $PORTREEVE_DB names another")
 	case errors.Is(err, fs.ErrPermission):
 		return withHint(err, "only the owner of the database may use it; is this to be run as root?")
+	case errors.Is(err, userdb.ErrNoFolder):
+		return withHint(err, "mkdir makes it, if that is where users are to be")
 	case errors.Is(err, userdb.ErrUserExists):
 		return withHint(err, "pw usermod changes a user, pw passwd its password")
 	}

@@ -109,3 +109,23 @@ func TestListStreams(t *testing.T) {
 		}
 	}
 }
+
+// A folder is made for a database that nobody named, and for no other.
+func TestDatabaseFolder(t *testing.T) {
+	named := filepath.Join(t.TempDir(), "no", "such", "users.db")
+	e := &env{getenv: func(name string) string {
+		return map[string]string{"PORTREEVE_DB": named, "XDG_STATE_HOME": "/state"}[name]
+	}}
+	if got := e.database(e.defaultDB()); got != userdb.At(named) {
+		t.Errorf("the database of the environment is %+v", got)
+	}
+	e.getenv = func(name string) string { return map[string]string{"XDG_STATE_HOME": "/state"}[name] }
+	if got := e.database(e.defaultDB()); got != userdb.At(e.defaultDB()).WithFolder() {
+		t.Errorf("the database that nobody named is %+v", got)
+	}
+	_, complaints, code := pw(t, named, "", "useradd", "alice", "-u", "1001", "-g", "1002", "-d", "/", "--password-hash", "$6$saltsalt$hash")
+	want := "portreeve: creating the user database: no such folder: " + filepath.Dir(named) + "\n"
+	if code != exitFailed || !strings.HasPrefix(complaints, want) {
+		t.Errorf("exit code %d, %q", code, complaints)
+	}
+}

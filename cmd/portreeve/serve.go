@@ -140,6 +140,7 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 		wrote = true
 	}
 	d.greet(cfg)
+	d.ownFolder(cfg)
 	go d.recount(cfg)
 	tellReady()
 	return d.serve(ctx, hangup)
