@@ -1,71 +1,102 @@
 package logparse
 
 import (
-	"strconv"
 	"strings"
 	"time"
 )
 
 // The Common Log Format of web servers, as Pure-FTPd fills it: the request has a
-// method and a path, and no protocol.
+// method and a path, and no protocol. The path is escaped, so the quotes and the
+// brackets are found from the end, and what stands before is the user's name,
+// whatever it holds.
 
 const clfTime = "02/Jan/2006:15:04:05 -0700"
 
-// Pure-FTPd writes -0000 where others have +0000 for UTC. It means the same.
-const (
-	clfUTC   = "-0000"
-	otherUTC = "+0000"
-)
-
-// unsigned is where times are that were written with -0000.
-var unsigned = time.FixedZone("", 0)
-
 // The codes are those of HTTP; those who read the format know 206 as a part.
 const (
-	clfWhole = "200"
-	clfCut   = "206"
+	clfWhole  = "200"
+	clfCut    = "206"
+	clfFailed = "404"
 )
 
-func appendCLF(line []byte, e Entry) []byte {
+func appendCLF(line []byte, e *Entry) []byte {
 	line = appendWord(line, e.Host)
 	line = append(line, " - "...)
 	line = appendText(line, e.User)
 	line = append(line, " ["...)
-	line = e.Time.AppendFormat(line, clfTime)
-	if e.Time.Location() != time.UTC && string(line[len(line)-len(otherUTC):]) == otherUTC {
-		line = append(line[:len(line)-len(otherUTC)], clfUTC...)
-	}
-	method, code := "GET", clfWhole
-	if e.Direction == Upload {
+	line = appendCLFTime(line, e.Time)
+	method := "GET"
+	switch {
+	case e.Event == Delete:
+		method = "DELETE"
+	case e.Direction == Upload:
 		method = "PUT"
-	}
-	if e.Status == Cut {
-		code = clfCut
 	}
 	line = append(line, `] "`...)
 	line = append(line, method...)
 	line = append(line, ' ')
-	line = appendEscaped(line, e.Path)
+	line = appendEscaped(line, orRoot(e.Path))
 	line = append(line, `" `...)
-	line = append(line, code...)
+	line = append(line, ending(e.Status, clfWhole, clfCut, clfFailed)...)
 	line = append(line, ' ')
-	line = strconv.AppendInt(line, e.Bytes, 10)
-	return append(line, '\n')
+	return appendCount(line, e.Bytes)
 }
 
-// parseCLF reads a line from its end, since a user may be called anything.
-func parseCLF(line string) (e Entry, err error) {
+// orRoot is a path where there must be one.
+func orRoot(path string) string {
+	if path == "" {
+		return "/"
+	}
+	return path
+}
+
+// ending is what a format calls an end.
+func ending(s Status, whole, cut, failed string) string {
+	switch s {
+	case Cut:
+		return cut
+	case Failed:
+		return failed
+	}
+	return whole
+}
+
+// ended is its reverse.
+func ended(text, whole, cut, failed string) (Status, error) {
+	switch text {
+	case whole:
+		return Whole, nil
+	case cut:
+		return Cut, nil
+	case failed:
+		return Failed, nil
+	}
+	return Unknown, wrong("code", text)
+}
+
+// appendCLFTime adds a time with its zone, which for UTC that is not said to be
+// UTC is -0000, as Pure-FTPd has it.
+func appendCLFTime(line []byte, t time.Time) []byte {
+	line = t.AppendFormat(line, clfTime)
+	if at := len(line) - len("+0000"); t.Location() != time.UTC && string(line[at:]) == "+0000" {
+		line[at] = '-'
+	}
+	return line
+}
+
+// parseCLF reads a line from its end.
+func parseCLF(p *Parser, line string, e *Entry) (err error) {
 	request, rest := cutLast(line, `" `)
 	code, bytes, ok := strings.Cut(rest, " ")
 	who, request := cutLast(request, `] "`)
 	method, path, isRequest := strings.Cut(request, " ")
 	at := len(who) - len(clfTime)
 	if !ok || !isRequest || at < len(" [") || who[at-2:at] != " [" || controlled(line) {
-		return e, errForm
+		return errForm
 	}
 	host, user, ok := strings.Cut(who[:at-2], " - ")
 	if !ok || user == "" || host == "" || strings.Contains(host, " ") {
-		return e, errForm
+		return errForm
 	}
 	e.Host, e.User = known(host), known(user)
 	switch method {
@@ -73,43 +104,38 @@ func parseCLF(line string) (e Entry, err error) {
 		e.Direction = Download
 	case "PUT":
 		e.Direction = Upload
+	case "DELETE":
+		e.Event = Delete
 	default:
-		return e, wrong("method", method)
+		return wrong("method", method)
 	}
-	switch code {
-	case clfWhole:
-		e.Status = Whole
-	case clfCut:
-		e.Status = Cut
-	default:
-		return e, wrong("code", code)
+	if e.Status, err = ended(code, clfWhole, clfCut, clfFailed); err != nil {
+		return err
 	}
 	if e.Path, err = unescape(path); err != nil {
-		return e, err
+		return err
 	}
 	if e.Bytes, err = count(bytes); err != nil {
-		return e, err
+		return err
 	}
-	e.Time, err = clfMoment(who[at:])
-	return e, err
+	if e.Time, ok = p.clfTime(who[at:]); !ok {
+		return wrong("time", who[at:])
+	}
+	return nil
 }
 
-func clfMoment(text string) (time.Time, error) {
-	if before, ok := strings.CutSuffix(text, clfUTC); ok {
-		t, err := moment(clfTime, before+otherUTC, time.UTC)
-		return t.In(unsigned), err
+// clfTime reads a time of that length.
+func (p *Parser) clfTime(text string) (time.Time, bool) {
+	if text[2] != '/' || text[6] != '/' || text[11] != ':' || text[20] != ' ' {
+		return time.Time{}, false
 	}
-	t, err := moment(clfTime, text, time.Local)
-	if err == nil && strings.HasSuffix(text, otherUTC) {
-		t = t.UTC()
+	century, year := two(text, 7), two(text, 9)
+	midnight, dayOK := unix(century*100+year, nameIn(months, text[3:6])+1, two(text, 0))
+	seconds, ok := clockTime(text, 12)
+	place, known := p.at(text[21:])
+	if !ok || !known || !dayOK || century < 0 || year < 0 {
+		return time.Time{}, false
 	}
-	return t, err
-}
-
-// cutLast parts text at the last of sep.
-func cutLast(text, sep string) (before, after string) {
-	if i := strings.LastIndex(text, sep); i >= 0 {
-		return text[:i], text[i+len(sep):]
-	}
-	return "", ""
+	_, east := time.Unix(0, 0).In(place).Zone()
+	return time.Unix(midnight+seconds-int64(east), 0).In(place), true
 }

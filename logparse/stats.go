@@ -7,13 +7,14 @@ import (
 )
 
 // Pure-FTPd's own format. The path is last and as it is; the only thing in doubt
-// is where the name of a user ends.
+// is where the name of a user ends: at the first place where the rest of the line
+// fits behind it.
 
 // noSession stands for a session that is not known.
 const noSession = "0.0"
 
-func appendStats(line []byte, e Entry) []byte {
-	line = strconv.AppendInt(line, e.Time.Unix(), 10)
+func appendStats(line []byte, e *Entry) []byte {
+	line = strconv.AppendInt(line, max(e.Time.Unix(), 0), 10)
 	line = append(line, ' ')
 	if isSession(e.Session) {
 		line = append(line, e.Session...)
@@ -33,17 +34,14 @@ func appendStats(line []byte, e Entry) []byte {
 	} else {
 		line = append(line, " D "...)
 	}
-	line = strconv.AppendInt(line, e.Bytes, 10)
+	line = appendCount(line, e.Bytes)
 	line = append(line, ' ')
-	line = strconv.AppendInt(line, seconds(e.Took), 10)
+	line = appendCount(line, seconds(e.Took))
 	line = append(line, ' ')
 	if !strings.HasPrefix(e.Path, "/") {
 		line = append(line, '/')
 	}
-	for i := range len(e.Path) {
-		line = append(line, plain(e.Path[i], false))
-	}
-	return append(line, '\n')
+	return appendName(line, e.Path, ' ')
 }
 
 // isSession tells whether text is two hexadecimal numbers with a dot between.
@@ -53,31 +51,40 @@ func isSession(text string) bool {
 }
 
 func isHex(text string) bool {
-	return text != "" && strings.Trim(text, "0123456789abcdef") == ""
+	for i := range len(text) {
+		if c := text[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return text != ""
 }
 
-func parseStats(line string) (e Entry, err error) {
-	when, rest, ok := strings.Cut(line, " ")
-	session, rest, ok2 := strings.Cut(rest, " ")
+func parseStats(p *Parser, line string, e *Entry) error {
+	when, rest, ok := word(line)
+	session, rest, ok2 := word(rest)
 	if !ok || !ok2 || !isSession(session) || controlled(line) {
-		return e, errForm
+		return errForm
 	}
 	if session != noSession {
 		e.Session = session
 	}
 	unix, err := count(when)
 	if err != nil || unix > lastSecond {
-		return e, wrong("time", when)
+		return wrong("time", when)
 	}
-	e.Time = time.Unix(unix, 0)
-	// The first place where what follows fits ends the user.
+	e.Time = time.Unix(unix, 0).In(p.zone())
 	for at := 1; at < len(rest); at++ {
-		if rest[at] == ' ' && e.tail(rest[at+1:]) {
+		blank := strings.IndexByte(rest[at:], ' ')
+		if blank < 0 {
+			break
+		}
+		at += blank
+		if e.tail(rest[at+1:]) {
 			e.User = known(rest[:at])
-			return e, nil
+			return nil
 		}
 	}
-	return e, errForm
+	return errForm
 }
 
 // lastSecond is the end of the year 9999.
@@ -85,25 +92,30 @@ const lastSecond = 253402300799
 
 // tail reads what stands behind the user, and tells whether it is that.
 func (e *Entry) tail(text string) bool {
-	words := strings.SplitN(text, " ", 5)
-	if len(words) < 5 || words[0] == "" || !strings.HasPrefix(words[4], "/") {
+	host, rest, ok := word(text)
+	if !ok || len(rest) < len("U 0 0 /") || rest[1] != ' ' {
 		return false
 	}
-	switch words[1] {
-	case "U":
+	switch rest[0] {
+	case 'U':
 		e.Direction = Upload
-	case "D":
+	case 'D':
 		e.Direction = Download
 	default:
 		return false
 	}
+	bytes, rest, ok := word(rest[2:])
+	took, path, ok2 := word(rest)
+	if !ok || !ok2 || !strings.HasPrefix(path, "/") {
+		return false
+	}
 	var err error
-	if e.Bytes, err = count(words[2]); err != nil {
+	if e.Bytes, err = count(bytes); err != nil {
 		return false
 	}
-	if e.Took, err = span(words[3]); err != nil {
+	if e.Took, err = span(took); err != nil {
 		return false
 	}
-	e.Host, e.Path = known(words[0]), words[4]
+	e.Host, e.Path = known(host), path
 	return true
 }

@@ -3,129 +3,297 @@ package logparse
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // wu-ftpd's xferlog(5). The beginning of a line and its end are sure: the date
 // has 24 bytes, three fields without a blank follow, and the name of the file,
-// whose blanks every server replaces. The name of the user is as it is, and so is
-// what the client's host said about it.
-
-const (
-	xferTime  = "Mon Jan 02 15:04:05 2006"
-	blankTime = "Mon Jan _2 15:04:05 2006"
-)
+// whose blanks every server replaces. The name of the user is as it is in most
+// dialects, and so is what the client's host said about it. So the first place
+// where the four letters behind the name fit is the right one: who takes the last
+// is told by a user of the name "x b _ o r root ftp 0 * c" that root did it.
 
 // services are the words by which a user's name ends where an ident with blanks
-// follows.
+// follows, or no status.
 var services = []string{"ftp", "ftps", "sftp", "scp"}
 
-func appendXferlog(line []byte, e Entry) []byte {
-	layout := xferTime
-	if e.Xfer.BlankDay {
-		layout = blankTime
+// A dialect is how one server writes xferlog.
+type dialect struct {
+	name, help string
+
+	day      byte  // how a day below 10 is padded
+	auth     byte  // what it has for Auth if nobody was asked
+	least    int64 // the fewest seconds it writes
+	blank    byte  // what it has for a blank in the name of a file
+	control  byte  // and for a control character
+	floor    bool  // fractions of a second are cut off
+	ascii    bool  // and so are bytes above 126
+	raw      bool  // blanks in the names of users stay,
+	rawMail  bool  // and those in what anonymous gave as a password
+	complete bool  // every status is c, which therefore means nothing, and every user real
+	group    bool  // a group for the service, and no status
+	deletes  bool  // direction d
+}
+
+func (d dialect) format() Format {
+	f := Format{Name: d.name, Help: d.help, Events: events(Transfer), Says: saysXferlog, parse: d.parse, append: d.append}
+	if d.deletes {
+		f.Events |= events(Delete)
 	}
-	line = e.Time.AppendFormat(line, layout)
+	if d.complete {
+		f.Says &^= SaysMode
+	}
+	if d.complete || d.group {
+		f.Says &^= SaysStatus
+	}
+	return f
+}
+
+func (d dialect) append(line []byte, e *Entry) []byte {
+	own := e.Style.Format == d.name
+	line = appendCtime(line, e, own, d.day)
 	line = append(line, ' ')
-	line = strconv.AppendInt(line, seconds(e.Took), 10)
+	took := seconds(e.Took)
+	if d.floor {
+		took = wholeSeconds(e.Took)
+	}
+	if !own {
+		took = max(took, d.least)
+	}
+	line = appendCount(line, took)
 	line = append(line, ' ')
 	line = appendWord(line, e.Host)
 	line = append(line, ' ')
-	line = strconv.AppendInt(line, e.Bytes, 10)
+	line = appendCount(line, e.Bytes)
 	line = append(line, ' ')
-	for i := range len(e.Path) {
-		line = append(line, plain(e.Path[i], true))
+	line = d.appendName(line, cmp.Or(e.Path, none), d.blank, own)
+	line = d.appendKind(line, e, own)
+	user := d.blank
+	if d.raw && (e.Xfer.Mode != 'a' || d.rawMail) {
+		user = ' '
 	}
-	kind := byte('b')
+	line = d.appendName(line, cmp.Or(e.User, none), user, own)
+	line = append(line, ' ')
+	service, ident := cmp.Or(e.Xfer.Service, "ftp"), cmp.Or(e.Xfer.Ident, "*")
+	if d.group {
+		service = cmp.Or(e.Xfer.Group, none)
+	}
+	if !own && !slices.Contains(services, service) { // it would not be found before anything else
+		ident = "*"
+	}
+	line = appendName(line, service, '_')
+	line = append(line, ' ', d.asked(e), ' ')
+	line = d.appendName(line, ident, '_', own)
+	return d.appendStatus(line, e, own)
+}
+
+func (d dialect) asked(e *Entry) byte {
+	if e.Xfer.Auth == '0' || e.Xfer.Auth == '1' {
+		return e.Xfer.Auth
+	}
+	return d.auth
+}
+
+// appendKind adds the four letters.
+func (d dialect) appendKind(line []byte, e *Entry, own bool) []byte {
+	kind, flags, direction, mode := byte('b'), e.Xfer.Flags, byte('o'), e.Xfer.Mode
 	if e.Xfer.ASCII {
 		kind = 'a'
 	}
+	if len(flags) < 1 || len(flags) > 3 || strings.Trim(flags, "CUT") != "" {
+		flags = "_"
+	}
+	if e.Event == Delete {
+		direction = 'd'
+	} else if e.Direction == Upload {
+		direction = 'i'
+	}
+	if mode != 'a' && mode != 'g' || d.complete && !own {
+		mode = 'r'
+	}
 	line = append(line, ' ', kind, ' ')
-	line = append(line, cmp.Or(e.Xfer.Flags, "_")...)
-	line = append(line, ' ', cmp.Or(byte(e.Direction), byte(Download)), ' ', cmp.Or(e.Xfer.Mode, 'r'), ' ')
-	line = appendText(line, e.User)
-	line = append(line, ' ')
-	line = append(line, cmp.Or(e.Xfer.Service, "ftp")...)
-	line = append(line, ' ', cmp.Or(e.Xfer.Auth, '1'), ' ')
-	line = append(line, cmp.Or(e.Xfer.Ident, "*")...)
-	switch e.Status {
-	case Whole:
-		line = append(line, " c"...)
-	case Cut:
-		line = append(line, " i"...)
-	}
-	return append(line, '\n')
+	line = append(line, flags...)
+	return append(line, ' ', direction, ' ', mode, ' ')
 }
 
-func parseXferlog(line string) (e Entry, err error) {
-	if len(line) <= len(xferTime) || line[len(xferTime)] != ' ' || controlled(line) {
-		return e, errForm
+func (d dialect) appendStatus(line []byte, e *Entry, own bool) []byte {
+	switch {
+	case d.group || own && e.Style.Short:
+		return line
+	case d.complete && !own || e.Status != Cut && e.Status != Failed:
+		return append(line, " c"...)
 	}
-	layout := xferTime
-	if line[8] == ' ' {
-		layout, e.Xfer.BlankDay = blankTime, true
-	}
-	if e.Time, err = moment(layout, line[:len(xferTime)], time.Local); err != nil {
-		return e, err
-	}
-	if day, err := strconv.Atoi(line[8:10]); err == nil && day > 9 { // there is nothing to pad
-		e.Xfer.BlankDay = false
-	}
-	words := strings.SplitN(line[len(xferTime)+1:], " ", 9)
-	if len(words) < 9 || words[1] == "" || words[3] == "" {
-		return e, errForm
-	}
-	if e.Took, err = span(words[0]); err != nil {
-		return e, err
-	}
-	if e.Bytes, err = count(words[2]); err != nil {
-		return e, err
-	}
-	e.Host, e.Path = known(words[1]), words[3]
-	if err := e.kind(words[4], words[5], words[6], words[7]); err != nil {
-		return e, err
-	}
-	return e, e.account(words[8])
+	return append(line, " i"...)
 }
 
-// kind reads the four letters behind the name.
-func (e *Entry) kind(kind, flags, direction, mode string) error {
-	switch kind {
-	case "a":
-		e.Xfer.ASCII = true
-	case "b":
-	default:
-		return wrong("type of transfer", kind)
+// appendName adds a name as the dialect has it; or as it is, if it is the
+// dialect's own.
+func (d dialect) appendName(line []byte, name string, blank byte, own bool) []byte {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '\n' || c == '\r':
+			line = append(line, d.control)
+		case c == ' ' && d.group: // which it reads back
+			line = append(line, blank)
+		case own:
+			line = append(line, c)
+		case c == ' ':
+			line = append(line, blank)
+		case control(c) || d.ascii && c > '~':
+			line = append(line, d.control)
+		default:
+			line = append(line, c)
+		}
 	}
-	if flags != "_" && (flags == "" || strings.Trim(flags, "CUT") != "") {
-		return wrong("flag", flags)
+	return line
+}
+
+func (d dialect) parse(p *Parser, line string, e *Entry) error {
+	e.Style.Format = d.name
+	rest, err := p.ctime(line, e)
+	if err != nil {
+		return err
 	}
-	if !slices.Contains([]string{"i", "o", "d"}, direction) {
-		return wrong("direction", direction)
+	took, rest, ok := word(rest)
+	host, rest, ok2 := word(rest)
+	bytes, rest, ok3 := word(rest)
+	if !ok || !ok2 || !ok3 || controlled(host) {
+		return errForm
 	}
-	if !slices.Contains([]string{"a", "g", "r"}, mode) {
-		return wrong("kind of user", mode)
+	if e.Took, err = span(took); err != nil {
+		return err
 	}
-	e.Xfer.Flags, e.Direction, e.Xfer.Mode = flags, Direction(direction[0]), mode[0]
+	if e.Bytes, err = count(bytes); err != nil {
+		return err
+	}
+	e.Host = known(host)
+	if err := d.remainder(p, rest, e); err != nil {
+		return err
+	}
+	if d.complete && e.Status == Whole {
+		e.Status = Unknown
+	}
+	if d.group {
+		if strings.Contains(e.Path, " ") {
+			return errForm
+		}
+		e.Path = strings.ReplaceAll(e.Path, "?", " ")
+	}
 	return nil
+}
+
+// remainder parts what stands behind the size.
+func (d dialect) remainder(p *Parser, text string, e *Entry) error {
+	found := 0
+	err := errForm
+	for at := 0; ; at++ {
+		blank := strings.IndexByte(text[at:], ' ')
+		if blank < 0 {
+			break
+		}
+		at += blank
+		n := letters(text[at:])
+		if n == 0 || at == 0 {
+			continue
+		}
+		if found++; found > 1 {
+			e.Style.Ambiguous = true
+			if !p.RawNames {
+				break
+			}
+		}
+		user, status, short, x := e.who()
+		if d.account(e, text[at+n:]) != nil {
+			if !p.RawNames {
+				return errForm
+			}
+			e.User, e.Status, e.Style.Short, e.Xfer = user, status, short, x
+			continue
+		}
+		e.Path = known(text[:at])
+		e.kind(text[at : at+n])
+		err = nil
+	}
+	return err
+}
+
+// who is what account reads.
+func (e *Entry) who() (user string, status Status, short bool, x Xfer) {
+	return e.User, e.Status, e.Style.Short, e.Xfer
+}
+
+// letters tells how long the four letters are that a text begins with, in blanks;
+// 0 if it does not.
+func letters(text string) int {
+	if len(text) < len(" b _ o r ") || text[2] != ' ' || text[1] != 'a' && text[1] != 'b' {
+		return 0
+	}
+	end := 4 // of the flags
+	if text[3] != '_' {
+		for end = 3; end < 6 && end < len(text) && (text[end] == 'C' || text[end] == 'U' || text[end] == 'T'); end++ {
+		}
+	}
+	rest := text[end:]
+	if end == 3 || len(rest) < len(" o r ") || rest[0] != ' ' || rest[2] != ' ' || rest[4] != ' ' ||
+		strings.IndexByte("iod", rest[1]) < 0 || strings.IndexByte("agr", rest[3]) < 0 {
+		return 0
+	}
+	return end + len(" o r ")
+}
+
+// kind takes them into the entry.
+func (e *Entry) kind(text string) {
+	e.Xfer.ASCII = text[1] == 'a'
+	e.Xfer.Flags = strings.TrimPrefix(text[3:len(text)-len(" o r ")], "_")
+	e.Xfer.Mode = text[len(text)-2]
+	if direction := text[len(text)-4]; direction == 'd' {
+		e.Event, e.Direction = Delete, 0
+	} else {
+		e.Event, e.Direction = Transfer, Direction(direction)
+	}
 }
 
 // account reads the rest: user, service, whether the client's host was asked, what
 // it said, and the status, which old servers leave out.
-func (e *Entry) account(text string) error {
-	if rest, ok := strings.CutSuffix(text, " c"); ok {
-		text, e.Status = rest, Whole
-	} else if rest, ok := strings.CutSuffix(text, " i"); ok {
-		text, e.Status = rest, Cut
+func (d dialect) account(e *Entry, text string) error {
+	if before, ok := strings.CutSuffix(text, " c"); ok && !d.group {
+		text, e.Status = before, Whole
+	} else if before, ok := strings.CutSuffix(text, " i"); ok && !d.group {
+		text, e.Status = before, Cut
+	} else {
+		e.Style.Short = true
 	}
-	if before, ok := strings.CutSuffix(text, " *"); ok {
-		rest, asked := cutLast(before, " ")
-		if user, service := cutLast(rest, " "); user != "" && service != "" && (asked == "0" || asked == "1") {
-			e.User, e.Xfer.Service, e.Xfer.Auth, e.Xfer.Ident = known(user), service, asked[0], "*"
+	if before, ok := strings.CutSuffix(text, " *"); ok && len(before) > 4 {
+		asked := before[len(before)-1]
+		user, service := lastWord(before[:len(before)-2])
+		if user != "" && service != "" && before[len(before)-2] == ' ' && (asked == '0' || asked == '1') && d.serves(service, e.Style.Short) {
+			e.User, e.Xfer.Auth = known(user), asked
+			d.service(e, service)
 			return nil
 		}
+	}
+	return d.ident(e, text)
+}
+
+// serves tells whether a word can be a service. Without a status behind it only
+// those that are known are believed: glftpd has a group there.
+func (d dialect) serves(service string, short bool) bool {
+	return d.group || !short || slices.Contains(services, service)
+}
+
+func (d dialect) service(e *Entry, service string) {
+	if d.group {
+		e.Xfer.Group = known(service)
+	} else if service != "ftp" {
+		e.Xfer.Service = service
+	}
+}
+
+// ident parts what has an answer of the client's host at its end, which may have
+// blanks: at the last service that is known.
+func (d dialect) ident(e *Entry, text string) error {
+	if d.group {
+		return errForm
 	}
 	best := 0
 	for _, service := range services {
@@ -133,7 +301,9 @@ func (e *Entry) account(text string) error {
 			between := " " + service + " " + string(asked) + " "
 			if at := strings.LastIndex(text, between); at > best && at+len(between) < len(text) {
 				best = at
-				e.User, e.Xfer.Service, e.Xfer.Auth, e.Xfer.Ident = known(text[:at]), service, asked, text[at+len(between):]
+				e.User, e.Xfer.Auth, e.Xfer.Ident = known(text[:at]), asked, text[at+len(between):]
+				e.Xfer.Service = ""
+				d.service(e, service)
 			}
 		}
 	}
