@@ -13,6 +13,7 @@ const (
 )
 
 var answerDeparts = []string{
+	"Whoever may make the socket may run it. Pure-FTPd's program is for root alone.",
 	"A file that stands where the socket is to be stays, and the program ends with code 255. Pure-FTPd's removes whatever has that name, when it starts and when it ends.",
 	"A socket on which somebody answers already stays that one's.",
 	"A program that is not there, or that cannot be run, is told at the start, and so is a file for the process id that cannot be written. Pure-FTPd's answers nobody then, and says nothing.",

@@ -53,7 +53,7 @@ Whoever of the users in the database of "portreeve pw", or in that of -F, has th
 user and this home is counted in the database as well, as "portreeve quota recount"
 does, so that a running server knows of it too.
 
-Only root can count as somebody else.`,
+Only root can count as somebody else; others need not say who they are.`,
 		example: `  pure-quotacheck -u ftp -d /home/ftp/joe
   pure-quotacheck -u 2001 -g 2001 -d /home/ftp/joe`,
 		options: func() []option {
@@ -74,7 +74,8 @@ Only root can count as somebody else.`,
 			{exitCheckWrite, ".ftpquota or the database cannot be written"},
 		},
 		departs: []string{
-			"A user and a group are taken wherever their options stand. With Pure-FTPd's program -g may not follow the name of a user, and who is not root can use neither.",
+			"A user and a group are taken wherever their options stand. With Pure-FTPd's program -g may not follow the name of a user.",
+			"For who is not root it counts the home, too. Pure-FTPd's program counts all of the system then, and has that written to .ftpquota.",
 			"A number with letters behind it is no number and refused with code 254.",
 			"A user that has no entry in the system's files is counted. Pure-FTPd's program ends with code 253.",
 			".ftpquota is replaced by a new file, so that whoever reads it meanwhile sees the old or the new. Pure-FTPd's program writes into a file that is there, and ends with code 251 where that belongs to somebody else.",
@@ -193,6 +194,9 @@ func (q *quotaCheck) identify(name, group string) error {
 		return int(n), nil
 	}
 	own := ""
+	if uid := os.Geteuid(); uid != 0 { // who can be nobody else
+		name, own = cmp.Or(name, strconv.Itoa(uid)), strconv.Itoa(os.Getegid())
+	}
 	if u, err := user.Lookup(name); err == nil {
 		name, own = u.Uid, u.Gid
 	}

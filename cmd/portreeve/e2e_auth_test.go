@@ -101,6 +101,9 @@ func TestExtAuth(t *testing.T) {
 		"pure-authd": {"pure-authd"}, "portreeve authd": {built.path(t), "authd"}, "its door": {filepath.Join(doors, "pure-authd")},
 	} {
 		real := what == "pure-authd"
+		if real && os.Geteuid() != 0 { // it runs for root alone
+			continue
+		}
 		t.Run(what, func(t *testing.T) {
 			d := newSite(t, nil)
 			program, socket := authScript(t, d), filepath.Join(d.dir, "authd.sock")

@@ -22,6 +22,9 @@ func TestAnswerDoors(t *testing.T) {
 	doors, dir := linked(t), t.TempDir()
 	for _, name := range []string{"pure-authd", "pure-certd"} {
 		needs(t, name)
+		if os.Geteuid() != 0 { // Debian's tells nobody but root anything
+			continue
+		}
 		for _, line := range []string{
 			"", "-h", "-X", "--help", "--sock", "-s", "-s x -h", "-r /bin/true", "-s " + dir + "/s", "-s " + dir + "/s -r true",
 			"-s " + dir + "/none/../../none/s/ -r /bin/true -p " + dir + "/pid", "--run=rel --socket=x",
@@ -141,6 +144,9 @@ func TestExtCert(t *testing.T) {
 	for what, certd := range map[string][]string{
 		"pure-certd": {"pure-certd"}, "portreeve certd": {built.path(t), "certd"}, "its door": {filepath.Join(doors, "pure-certd")},
 	} {
+		if what == "pure-certd" && os.Geteuid() != 0 {
+			continue // which runs for root alone
+		}
 		t.Run(what, func(t *testing.T) {
 			d := newSite(t, nil)
 			program, socket := certScript(t, d), filepath.Join(d.dir, "certd.sock")

@@ -108,8 +108,13 @@ func TestQuotaDoor(t *testing.T) {
 	if !strings.HasPrefix(got, "code 0, \"\", file \"24 ") || !strings.Contains(got, "-rw------- "+id) {
 		t.Errorf("it leaves %s", got)
 	}
+	if os.Getuid() != 0 {
+		if alone := checked(t, home, ours, "-d", home); alone != got {
+			t.Errorf("without a user it leaves %s, not %s", alone, got)
+		}
+	}
 	lines := [][]string{
-		nil, {"-h"}, {"-X"}, {"-u"}, {"-u", "www-data"}, {"-d", home}, {"-u", "0", "-g", "1", "-d", home}, {"-u", "root", "-d", home},
+		nil, {"-h"}, {"-X"}, {"-u"}, {"-u", "www-data"}, {"-d", home, "x"}, {"-u", "0", "-g", "1", "-d", home}, {"-u", "root", "-d", home},
 		{"-u", "1", "-g", "0", "-d", home}, {"-u", "no-such-user", "-g", "1", "-d", home}, {"-u", "1", "-d", home},
 	}
 	if os.Getuid() == 0 {
