@@ -75,6 +75,7 @@ var ErrFormat = errors.New("no known file of users")
 const sniffed = 64 << 10
 
 // Detect tells the format by what a file begins with. Head is all of a short file.
+// VSFTPD is never found: nothing tells a name from a password in clear.
 func Detect(head []byte) (Format, error) {
 	head = head[:min(len(head), sniffed)]
 	if bytes.HasPrefix(head, []byte("PDB2")) {
@@ -106,7 +107,9 @@ func detectLine(line string) (Format, error) {
 	case n >= 6 && strings.HasPrefix(parts[5], "/"):
 		return PureText, nil
 	case n == 1 && userdb.ValidName(line) == nil && !strings.ContainsAny(line, ",;\t"):
-		return VSFTPD, nil
+		// It might be a list of names alone, such as vsftpd's user_list or ftpusers,
+		// each second of which would become the password of the one before.
+		return "", fmt.Errorf("%w: if each second line of it is a password, it is one of %s", ErrFormat, VSFTPD)
 	}
 	return "", fmt.Errorf("%w: its first line is of no known kind", ErrFormat)
 }

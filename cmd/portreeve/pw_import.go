@@ -35,7 +35,8 @@ func newPwImport(e *env, shared *pwOptions) *cobra.Command {
 It reads pureftpd.passwd and the PureDB file made of it, ProFTPD's AuthUserFile,
 /etc/passwd with /etc/shadow, vsftpd's list of names and passwords, tables (CSV)
 with a header of the names that "pw show" has, and JSON. It tells them apart by
-what they begin with; --format says it. - is standard input.
+what they begin with, all but vsftpd's, which --format must name: a list of names
+alone looks the same, as that of who may not log in. - is standard input.
 
 A line with a field that is not understood is refused. A user who is there
 already is refused too if the file says something else of it: --update gives it
@@ -49,7 +50,8 @@ vsftpd and of the column plain_password, are hashed, which takes a while each.
 ` + exitStatusHelp,
 		Example: `  portreeve pw import /etc/pure-ftpd/pureftpd.passwd --dry-run
   portreeve pw import users.csv --update
-  portreeve pw import /etc/vsftpd/users.txt -u ftp --home '/srv/ftp/$USER'
+  portreeve pw import /etc/vsftpd/users.txt --format vsftpd -u ftp \
+    --home '/srv/ftp/$USER'
   ssh old portreeve pw export --format json | portreeve pw import -`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
