@@ -304,7 +304,8 @@ func parseExpires(s string) (time.Time, error) {
 		return dayAfter(day), nil
 	}
 	for _, form := range []string{time.RFC3339, time.DateTime, "2006-01-02 15:04"} {
-		if t, err := time.ParseInLocation(form, s, time.Local); err == nil {
+		// The zero time would be never.
+		if t, err := time.ParseInLocation(form, s, time.Local); err == nil && !t.IsZero() {
 			return t.UTC(), nil
 		}
 	}

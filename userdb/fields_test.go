@@ -189,7 +189,7 @@ func TestFieldsRefuse(t *testing.T) {
 		"allow_client":   {"1.2.3", "10.0.0.0/33", "a b;c"},
 		"perms":          {"fly"},
 		"tls":            {"yes", "Login", "2"},
-		"expires":        {"soon", "2027-02-30", "31.1.2027"},
+		"expires":        {"soon", "2027-02-30", "31.1.2027", "0001-01-01T00:00:00Z"},
 		"created":        {"2027-01-01", ""},
 		"changed":        {"2027-01-01", ""},
 	} {

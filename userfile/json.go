@@ -9,6 +9,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
 
 	"portreeve/userdb"
 )
@@ -41,6 +43,9 @@ func readJSON(from io.Reader, emit func(Entry) bool) error {
 	for {
 		if array && !dec.More() {
 			_, err := dec.Token() // its end, or why there is none
+			if err == nil {
+				err = nothingBehind(dec)
+			}
 			return lines.fault(dec, err)
 		}
 		var object json.RawMessage
@@ -57,14 +62,32 @@ func readJSON(from io.Reader, emit func(Entry) bool) error {
 	}
 }
 
+// nothingBehind refuses what follows an array: users that would be passed over.
+func nothingBehind(dec *json.Decoder) error {
+	switch _, err := dec.Token(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	}
+	return errors.New("there is more behind the end of the array")
+}
+
 func objectEntry(n int, object []byte) Entry {
 	var said struct {
-		Name     string  `json:"name"`
-		Password *string `json:"password"`
-		Plain    string  `json:"plain_password"`
+		Name     string     `json:"name"`
+		Password *string    `json:"password"`
+		Plain    string     `json:"plain_password"`
+		Expires  *time.Time `json:"expires"`
 	}
 	if err := json.Unmarshal(object, &said); err != nil {
 		return refuse(n, said.Name, jsonFault(err))
+	}
+	if err := saidOnce(object); err != nil {
+		return refuse(n, said.Name, err)
+	}
+	if said.Expires != nil && said.Expires.IsZero() { // which stands for never here
+		return refuse(n, said.Name, errors.New("expires: the year 1 is no moment of an account's end"))
 	}
 	e := Entry{Line: n, Name: said.Name, Password: said.Plain}
 	if err := userdb.ValidPassword(said.Plain); err != nil {
@@ -77,6 +100,44 @@ func objectEntry(n int, object []byte) Entry {
 	return e
 }
 
+// saidOnce refuses an object that says something twice: which is meant is not known,
+// and one of the two may be a limit. What is not an object says nothing.
+func saidOnce(object []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return err
+	}
+	seen := make(map[string]bool)
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		name := strings.Map(foldRune, fmt.Sprint(key))
+		if seen[name] {
+			return fmt.Errorf("it says %s twice", key)
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// foldRune returns the first of the runes that encoding/json takes for the same in
+// the name of a field.
+func foldRune(r rune) rune {
+	for {
+		next := unicode.SimpleFold(r)
+		if next <= r {
+			return next
+		}
+		r = next
+	}
+}
+
 // setObject gives u what an object says. An object that says what is not known is
 // refused, since it may be a limit.
 func setObject(u *userdb.User, object []byte) error {
@@ -84,15 +145,11 @@ func setObject(u *userdb.User, object []byte) error {
 	for _, l := range []*userdb.Patterns{&u.AllowClient, &u.DenyClient, &u.AllowLocal, &u.DenyLocal} {
 		*l = slices.Clone(*l)
 	}
-	name := u.Name
 	said := jsonUser{User: u}
 	dec := json.NewDecoder(bytes.NewReader(object))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&said); err != nil {
 		return jsonFault(err)
-	}
-	if said.User == nil || u.Name != name {
-		return errors.New("it has two names")
 	}
 	if said.Password != nil {
 		return setHash(u, *said.Password)
@@ -103,7 +160,7 @@ func setObject(u *userdb.User, object []byte) error {
 // jsonFault leaves out of an error what only a programmer knows.
 func jsonFault(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s: a %s is not what it may be", strings.TrimPrefix(wrong.Field, "User."), wrong.Value)
+		return fmt.Errorf("%s: a %s is not what it may be", strings.TrimPrefix(strings.TrimPrefix(wrong.Field, "User."), "Limits."), wrong.Value)
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -70,8 +70,12 @@ func TestRead(t *testing.T) {
 		{"clear text for a hash", CSV, "name,password\njoe,secret\nann,\nbob,!" + known, []string{
 			"2 joe refused: password: it is no hash", "3 ann; has no password", "4 bob hash=!"}},
 		{"objects", JSON, "{\"name\":\"joe\",\n\"uid\":7,\"gid\":8,\"home\":\"/srv/joe\",\"quota_files\":5,\"perms\":[\"read\"],\"password_kind\":\"6\"}\n" +
-			"{\"name\":\"ann\",\"quota\":1}\n{\"name\":\"bob\",\"uid\":\"7\"}\n{\"name\":\"eve\",\"name\":\"joe\",\"password\":\"clear\"}", []string{
-			"1 joe uid=7 gid=8 home=/srv/joe perms=read quota_files=5", `3 ann refused: unknown field "quota"`, "4 bob refused: uid: a string", "5 joe refused: password: it is no hash"}},
+			"{\"name\":\"ann\",\"quota\":1}\n{\"name\":\"bob\",\"uid\":\"7\"}\n{\"name\":\"eve\",\"password\":\"clear\"}\n" +
+			"{\"name\":\"eve\",\"Name\":\"joe\"}\n{\"name\":\"eve\",\"disabled\":true,\"diſabled\":false}\n" +
+			"{\"name\":\"eve\",\"expires\":\"0001-01-01T00:00:00Z\"}\n{\"name\":\"eve\",\"deny_client\":\"::1\"}\nnull\n5", []string{
+			"1 joe uid=7 gid=8 home=/srv/joe perms=read quota_files=5", `3 ann refused: unknown field "quota"`, "4 bob refused: uid: a string", "5 eve refused: password: it is no hash",
+			"6 joe refused: it says Name twice", "7 eve refused: it says diſabled twice", "8 eve refused: expires: the year 1", "9 eve refused: deny_client: a string",
+			"10 ", "11  refused"}},
 		{"an array", JSON, "\n[\n {\"name\":\"joe\",\"disabled\":true},\n {\"name\":\"ann\",\"plain_password\":\"x\"}\n]\n", []string{
 			"3 joe disabled=yes", "4 ann plain=x"}},
 		{"no users", JSON, "[]", nil},
@@ -147,9 +151,9 @@ func TestReadFaults(t *testing.T) {
 	}{
 		{CSV, "name,shoe size\n", "no attribute"}, {CSV, "name,quota_byte\n", "did you mean quota_bytes"}, {CSV, "uid,gid\n", "no column name"},
 		{CSV, "name,uid,name\n", "twice"}, {CSV, "name,uid\n\"joe,1\n", "line 2"}, {CSV, "", "header"},
-		{JSON, "{\"name\":\"joe\"}\n{\"name\":", "line 2"}, {JSON, "[{}\n,{}\n", "line 3: unexpected EOF"}, {JSON, "[{}", "unexpected EOF"}, {JSON, "{}\nx", "line"},
+		{JSON, "{\"name\":\"joe\"}\n{\"name\":", "line 2"}, {JSON, "[{}\n,{}\n", "line 3: unexpected EOF"}, {JSON, "[{}", "unexpected EOF"}, {JSON, "[{}]\n[{}]", "line 2: there is more behind the end of the array"}, {JSON, "[{}]]", "line 1"}, {JSON, "{}\nx", "line"},
 		{PureDB, "PDB2", "damaged"}, {PureDB, "PDB1", "not a PureDB file"},
-		{PureText, strings.Repeat("x", maxLine+1), "line 1"}, {"other", "", "no known file"},
+		{PureText, strings.Repeat("x", maxLine+1), "line 1: it has more than 65536 bytes"}, {"other", "", "no known file"},
 	} {
 		var last error
 		for _, err := range Read(strings.NewReader(tt.file), int64(len(tt.file)), tt.format, Options{}) {

@@ -172,7 +172,11 @@ func everyLine(from io.Reader, do func(n int, line string) bool) error {
 			return nil
 		}
 	}
-	if err := lines.Err(); err != nil {
+	err := lines.Err()
+	if errors.Is(err, bufio.ErrTooLong) {
+		err = fmt.Errorf("it has more than %d bytes, which no user's has", maxLine)
+	}
+	if err != nil {
 		return fmt.Errorf("line %d: %w", n+1, err)
 	}
 	return nil
