@@ -17,6 +17,7 @@
 package puredb
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -153,6 +154,18 @@ func (f *File) bucket(i int) (begin, end int64, err error) {
 	return begin, end, nil
 }
 
+// count returns how many users the index has.
+func (f *File) count() (n int64, err error) {
+	for i := range buckets {
+		begin, end, err := f.bucket(i)
+		if err != nil {
+			return 0, err
+		}
+		n += (end - begin) / pairLen
+	}
+	return n, nil
+}
+
 // recordOf returns the record at an offset if it is that name's.
 func (f *File) recordOf(at int64, name string) (fields string, found bool, err error) {
 	key, next, err := f.text(at, maxName)
@@ -164,11 +177,14 @@ func (f *File) recordOf(at int64, name string) (fields string, found bool, err e
 }
 
 // All yields every user's name and the rest of its line, in the order of the text
-// that the file was made of; of a name that is there twice, both.
+// that the file was made of; of a name that is there twice, both. It ends with an
+// error if they are not as many as the index has: a file may be cut between two.
 func (f *File) All() iter.Seq2[[2]string, error] {
 	return func(yield func([2]string, error) bool) {
 		var last [4]byte
 		err := f.read(last[:], int64(head-4))
+		missing, countErr := f.count()
+		err = cmp.Or(err, countErr)
 		for at := int64(binary.BigEndian.Uint32(last[:])); err == nil && at < f.size; {
 			if at < int64(head) {
 				err = fmt.Errorf("%w: its records begin at %d", ErrDamaged, at)
@@ -181,6 +197,10 @@ func (f *File) All() iter.Seq2[[2]string, error] {
 			if err == nil && !yield([2]string{string(key), string(value)}, nil) {
 				return
 			}
+			missing--
+		}
+		if err == nil && missing != 0 {
+			err = fmt.Errorf("%w: it has %d records less than its index", ErrDamaged, missing)
 		}
 		if err != nil {
 			yield([2]string{}, err)

@@ -121,6 +121,13 @@ func TestDamaged(t *testing.T) {
 		if got, err := f.Get("ann"); !errors.Is(err, ErrDamaged) || got != "" {
 			t.Errorf("cut at %d: %q, %v", n, got, err)
 		}
+		var last error
+		for _, err := range f.All() {
+			last = err
+		}
+		if !errors.Is(last, ErrDamaged) {
+			t.Errorf("cut at %d: all users end with %v", n, last)
+		}
 	}
 	slot := len(magic) + 4*int(hash("joe")%buckets)
 	for what, value := range map[string]uint32{"far": 1 << 31, "before the buckets": 4, "the head": 0, "the end": uint32(len(whole))} {
