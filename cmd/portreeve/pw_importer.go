@@ -117,7 +117,7 @@ func (im *importer) compare(ctx context.Context) error {
 }
 
 func (c *candidate) refuse(err error) {
-	c.row.Status, c.row.Why, c.row.Changes = refused, err.Error(), nil
+	c.row.Status, c.row.Why, c.row.Changes, c.row.Notes = refused, err.Error(), nil, nil
 }
 
 // decide fills in the row of an entry, all but what its password in clear comes to.
@@ -153,10 +153,9 @@ func (im *importer) decide(c *candidate) {
 
 // complete makes a new user of an entry.
 func (im *importer) complete(c *candidate) error {
-	if err := c.entry.Set(&c.now); err != nil {
+	if err := c.set(); err != nil {
 		return err
 	}
-	c.now.Home = strings.ReplaceAll(c.now.Home, "$USER", c.now.Name)
 	if c.now.UID != 0 && c.now.GID == 0 {
 		c.now.GID = im.groupOf(c.now.UID)
 	}
@@ -164,6 +163,13 @@ func (im *importer) complete(c *candidate) error {
 		c.row.Notes = []string{"has no password, so that it cannot log in"}
 	}
 	return completeUser(&c.now)
+}
+
+// set gives the user what the file says.
+func (c *candidate) set() error {
+	err := c.entry.Set(&c.now)
+	c.now.Home = strings.ReplaceAll(c.now.Home, "$USER", c.now.Name)
+	return err
 }
 
 // groupOf returns the group of a system user.
@@ -184,7 +190,7 @@ func (im *importer) decideExisting(c *candidate) {
 		return
 	}
 	c.now = c.was.User
-	err := c.entry.Set(&c.now)
+	err := c.set()
 	if err == nil {
 		err = c.now.Validate()
 	}
