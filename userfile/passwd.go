@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"portreeve/puredb"
 	"portreeve/userdb"
@@ -72,6 +73,7 @@ type systemLine struct {
 	uid, gid    int
 	gecos, home string
 	shell       string
+	aging       // of shadow(5)
 }
 
 func parseSystem(line string) (systemLine, error) {
@@ -97,12 +99,19 @@ func parseSystem(line string) (systemLine, error) {
 // entry makes an entry of a line. The cage is not in it: a new user has one.
 func (s systemLine) entry(n int) Entry {
 	password, locked := stored(s.hash)
+	notes := noteOf(password)
+	if s.ended != "" {
+		locked, notes = true, append(notes, s.ended)
+	}
 	home := s.home
 	if strings.HasPrefix(home, "/") && !slices.Contains(strings.Split(home, "/"), "..") {
 		home = path.Clean(home)
 	}
-	return Entry{Line: n, Name: s.name, Notes: noteOf(password), Set: func(u *userdb.User) error {
+	return Entry{Line: n, Name: s.name, Notes: notes, Set: func(u *userdb.User) error {
 		u.Password, u.Disabled = password, locked || u.Disabled
+		if !s.expires.IsZero() {
+			u.Expires = s.expires
+		}
 		u.UID, u.GID, u.Gecos, u.Home = s.uid, s.gid, s.gecos, home
 		return nil
 	}}
@@ -119,7 +128,8 @@ func proftpdEntry(n int, line string) Entry {
 // readPasswd takes the accounts that pure-pwconvert takes: those of persons, who
 // are not root's, have a home and a shell, or the shell ftp.
 func readPasswd(from io.Reader, o Options, emit func(Entry) bool) error {
-	hashes, err := readShadow(o.Shadow)
+	now := time.Now()
+	shadow, err := readShadow(o.Shadow)
 	if err != nil {
 		return fmt.Errorf("reading the hashes: %w", err)
 	}
@@ -134,15 +144,28 @@ func readPasswd(from io.Reader, o Options, emit func(Entry) bool) error {
 		if why := o.leaves(s); why != "" {
 			return emit(Entry{Line: n, Name: s.name, LeftOut: why})
 		}
-		if hash, ok := hashes[s.name]; ok {
-			s.hash = hash
+		if fields, ok := shadow[s.name]; ok {
+			s.hash = fields[1]
+			if s.aging, err = parseAging(fields, now); err != nil {
+				return emit(refuse(n, s.name, err))
+			}
 		}
-		if !strings.HasPrefix(strings.TrimLeft(s.hash, "!"), "$") {
-			s.hash = "*" // a DES hash is not taken over
-		}
+		s.hash = modern(s.hash)
 		s.gecos, _, _ = strings.Cut(s.gecos, ",")
 		return emit(s.entry(n))
 	})
+}
+
+// modern returns the hash of a system's user, and of a DES hash, which is not taken
+// over, only whether it is locked.
+func modern(hash string) string {
+	switch bare := strings.TrimLeft(hash, "!"); {
+	case strings.HasPrefix(bare, "$"):
+		return hash
+	case bare != "" && bare != hash:
+		return "!*"
+	}
+	return "*"
 }
 
 // leaves returns why an account of the system is no user.
@@ -158,21 +181,53 @@ func (o Options) leaves(s systemLine) string {
 	return ""
 }
 
-// readShadow returns the hashes of shadow(5) by name.
-func readShadow(from io.Reader) (map[string]string, error) {
-	hashes := make(map[string]string)
+// readShadow returns the fields of shadow(5) by name, of which there are two at least.
+func readShadow(from io.Reader) (map[string][]string, error) {
+	shadow := make(map[string][]string)
 	if from == nil {
-		return hashes, nil
+		return shadow, nil
 	}
 	err := eachLine(from, func(_ int, line string) bool {
-		if parts := strings.Split(line, ":"); len(parts) > 1 && parts[0] != "" {
-			if _, ok := hashes[parts[0]]; !ok { // the first one counts, as for the system
-				hashes[parts[0]] = parts[1]
+		if fields := strings.Split(line, ":"); len(fields) > 1 && fields[0] != "" {
+			if _, ok := shadow[fields[0]]; !ok { // the first one counts, as for the system
+				shadow[fields[0]] = fields
 			}
 		}
 		return true
 	})
-	return hashes, err
+	return shadow, err
+}
+
+// An aging is when the system no longer lets somebody in, of which a user has the
+// first only.
+type aging struct {
+	expires time.Time // zero is never
+	ended   string    // why it does not by now, for another cause
+}
+
+// parseAging reads the days since 1970 of a line of shadow(5). Fields that are
+// missing say nothing.
+func parseAging(line []string, now time.Time) (a aging, err error) {
+	const changed, most, expires, day = 2, 4, 7, 24 * 60 * 60
+	days := map[int]int64{changed: -1, most: -1, expires: -1}
+	for i := range days {
+		if i >= len(line) || line[i] == "" {
+			continue
+		}
+		if days[i], err = strconv.ParseInt(line[i], 10, 32); err != nil {
+			return a, fmt.Errorf("%q is no number of days in shadow", line[i])
+		}
+	}
+	switch today := now.Unix() / day; {
+	case days[changed] == 0:
+		a.ended = "had to change its password, and is disabled"
+	case days[changed] > 0 && days[most] >= 0 && today > days[changed]+days[most]:
+		a.ended = "has a password that has expired, and is disabled"
+	}
+	if days[expires] >= 0 {
+		a.expires = time.Unix(days[expires]*day, 0).UTC()
+	}
+	return a, nil
 }
 
 // readVSFTPD reads what Berkeley DB's db_load makes the database of pam_userdb from.

@@ -112,10 +112,17 @@ ftp1:x:1001:1000::/home/ftp1:ftp
 gone:x:1002:1000::/home/gone:/bin/bash
 old:x:1003:1000::/home/old:/bin/bash
 shut:x:1004:1000::/home/shut:/bin/bash
+over:x:1005:1000::/home/over:/bin/bash
+aged:x:1006:1000::/home/aged:/bin/bash
+must:x:1007:1000::/home/must:/bin/bash
+odd:x:1008:1000::/home/odd:/bin/bash
+none:x:1009:1000::/home/none:/bin/bash
 +@staff
 `
 	o := Options{
-		Shadow:  strings.NewReader("root:$6$r:1:\njoe:" + someHash + ":19000:0:99999:7:::\nold:abJnggxhB/yWI:1:\nshut:!" + someHash + ":1:\n"),
+		Shadow: strings.NewReader("root:$6$r:1:\njoe:" + someHash + ":19000:0:99999:7:::\nold:abJnggxhB/yWI:1:\nshut:!" + someHash + ":1:\n" +
+			"over:" + someHash + ":19000:0:99999:7::365:\naged:" + someHash + ":10000:0:90:7:::\nmust:" + someHash + ":0:0:99999:7:::\n" +
+			"odd:" + someHash + ":19000:0:99999:7::never:\nnone:!*:19000:0:99999:7:::\n"),
 		Shells:  map[string]bool{"/bin/bash": true},
 		HasHome: func(home string) bool { return home != "/home/gone" },
 	}
@@ -123,7 +130,11 @@ shut:x:1004:1000::/home/shut:/bin/bash
 		"1 root left out: is root's", "2 daemon left out: has the shell", "3 joe uid=1000 gid=1000 gecos=Joe Doe home=/home/joe hash=" + someHash,
 		"4 ftp1 uid=1001 gid=1000 home=/home/ftp1; has no password", "5 gone left out: has a home that is not there",
 		"6 old uid=1003 gid=1000 home=/home/old; has no password", "7 shut uid=1004 gid=1000 home=/home/shut disabled=yes hash=" + someHash,
-		"8 +@staff left out",
+		"8 over uid=1005 gid=1000 home=/home/over expires=197",
+		"9 aged uid=1006 gid=1000 home=/home/aged disabled=yes hash=" + someHash + "; has a password that has expired",
+		"10 must uid=1007 gid=1000 home=/home/must disabled=yes hash=" + someHash + "; had to change its password",
+		"11 odd refused: \"never\" is no number of days in shadow", "12 none uid=1009 gid=1000 home=/home/none disabled=yes; has no password",
+		"13 +@staff left out",
 	}
 	if found, err := Detect([]byte(file)); found != Passwd {
 		t.Errorf("it is taken for %q, %v", found, err)

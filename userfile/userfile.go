@@ -186,10 +186,13 @@ func everyLine(from io.Reader, do func(n int, line string) bool) error {
 func refuse(n int, name string, err error) Entry { return Entry{Line: n, Name: name, Err: err} }
 
 // stored returns a hash as we keep it. In password files a mark before a hash locks
-// the account, and a mark alone stands for no password.
+// the account, and a mark alone stands for no password; "!*" is a locked account
+// that has none.
 func stored(hash string) (password string, locked bool) {
 	bare := strings.TrimLeft(hash, "!*")
 	switch {
+	case hash == "!*":
+		return "", true
 	case bare == "" || bare == "x" || bare == "LK*" || bare == "NP*":
 		return "", false
 	case bare != hash && bare[0] == '$':

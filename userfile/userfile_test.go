@@ -70,7 +70,7 @@ func held(u userdb.User, format Format) userdb.User {
 		return u
 	}
 	if u.Password == "" || u.Password[0] != '$' {
-		u.Password, u.Disabled = "", false
+		u.Password = ""
 	}
 	u.Caged = u.Caged || u.HasQuota()
 	u.Expires, u.Perms, u.TLS = time.Time{}, userdb.AllPerms, userdb.TLSOptional

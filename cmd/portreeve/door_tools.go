@@ -171,7 +171,10 @@ and else "*", with which nobody logs in.`,
 		options: noOptions,
 		codes:   []exitMeaning{{0, "done"}, {1, "/etc/passwd cannot be read"}},
 		example: `  pure-pwconvert >>/etc/pure-ftpd/pureftpd.passwd`,
-		departs: []string{"Only users in the file are printed, and none of a directory in the network."},
+		departs: []string{
+			"Only users in the file are printed, and none of a directory in the network.",
+			"Who may not log in any more, since the account or its password has expired, gets \"*\". Pure-FTPd's program prints the hash, with which the account would be open again.",
+		},
 		run: func(_ context.Context, e *env, c *doorCall) int {
 			if err := convertSystem(e.out, "/"); err != nil {
 				c.complain(e, err)
@@ -205,7 +208,7 @@ func convertSystem(w io.Writer, root string) error {
 		if entry.Set == nil || entry.Set(&u) != nil { // it is none to be taken over, or no user's line
 			continue
 		}
-		if u.Disabled || !strings.HasPrefix(u.Password, "$") {
+		if u.Disabled || !u.Expires.IsZero() && time.Now().After(u.Expires) || !strings.HasPrefix(u.Password, "$") {
 			u.Password = "*"
 		}
 		_, err := fmt.Fprintf(w, "%s:%s:%d:%d:%s:%s/./\n", entry.Name, u.Password, u.UID, u.GID, u.Gecos, strings.TrimRight(u.Home, "/"))

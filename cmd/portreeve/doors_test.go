@@ -198,8 +198,10 @@ func TestConvertSystem(t *testing.T) {
 			"ann:x:1001:1001::/home/ann/:/bin/sh\nrobot:x:1002:1002::/home/joe:/usr/sbin/nologin\n" +
 			"ftp:x:1003:1003:FTP:/srv:ftp\nempty:x:1004:1004::/srv:\ngone:x:1005:1005::/home/gone:/bin/sh\n" +
 			"wheel:x:1006:0::/srv:/bin/sh\nlocked:x:1007:1007::/srv:/bin/sh\ndes:x:1008:1008::/srv:/bin/sh\n" +
-			"short:x:1\n+::::::\nbad:x:many:1::/srv:/bin/sh\nroots:x:1009:1009::/:/bin/sh\n",
-		"etc/shadow": "joe:$6$salt$hash:1::::::\nann:*:1::::::\nlocked:!$6$salt$hash:1::::::\ndes:ab1234567890c:1::::::\nftp:$y$x$y$z:1::::::\n",
+			"short:x:1\n+::::::\nbad:x:many:1::/srv:/bin/sh\nroots:x:1009:1009::/:/bin/sh\n" +
+			"over:x:1010:1010::/srv:/bin/sh\naged:x:1011:1011::/srv:/bin/sh\n",
+		"etc/shadow": "joe:$6$salt$hash:1::::::\nann:*:1::::::\nlocked:!$6$salt$hash:1::::::\ndes:ab1234567890c:1::::::\nftp:$y$x$y$z:1::::::\n" +
+			"over:$6$salt$hash:1:::::365:\naged:$6$salt$hash:1:0:90::::\n",
 	} {
 		writeFile(t, filepath.Join(root, name), []byte(text))
 	}
@@ -208,7 +210,8 @@ func TestConvertSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "joe:$6$salt$hash:1000:1001:Joe:/home/joe/./\nann:*:1001:1001::/home/ann/./\nftp:$y$x$y$z:1003:1003:FTP:/srv/./\n" +
-		"empty:*:1004:1004::/srv/./\nlocked:*:1007:1007::/srv/./\ndes:*:1008:1008::/srv/./\nroots:*:1009:1009::/./\n"
+		"empty:*:1004:1004::/srv/./\nlocked:*:1007:1007::/srv/./\ndes:*:1008:1008::/srv/./\nroots:*:1009:1009::/./\n" +
+		"over:*:1010:1010::/srv/./\naged:*:1011:1011::/srv/./\n"
 	if out.String() != want {
 		t.Errorf("it prints\n%snot\n%s", &out, want)
 	}
