@@ -35,8 +35,9 @@ func newPwImport(e *env, shared *pwOptions) *cobra.Command {
 It reads pureftpd.passwd and the PureDB file made of it, ProFTPD's AuthUserFile,
 /etc/passwd with /etc/shadow, vsftpd's list of names and passwords, tables (CSV)
 with a header of the names that "pw show" has, and JSON. It tells them apart by
-what they begin with, all but vsftpd's, which --format must name: a list of names
-alone looks the same, as that of who may not log in. - is standard input.
+what they begin with, all but vsftpd's, which --format must name: a list of
+names alone looks the same, such as that of who may not log in. - is standard
+input.
 
 A line with a field that is not understood is refused. A user who is there
 already is refused too if the file says something else of it: --update gives it
