@@ -60,14 +60,29 @@ func (e edit) settle(tx *bolt.Tx) error {
 	case e.usage == nil:
 		return nil
 	}
-	if err := forgetUsage(tx, e.name); err != nil { // a guest's
+	record := e.usage
+	if get(tx.Bucket([]byte(bucketGuests)), e.name) != nil { // somebody wrote on when the user was gone
+		record = doubted(record)
+	}
+	if err := forgetUsage(tx, e.name); err != nil {
 		return err
 	}
 	usage, err := tx.CreateBucketIfNotExists([]byte(bucketUsage))
 	if err != nil {
 		return err
 	}
-	return usage.Put([]byte(e.name), e.usage)
+	return usage.Put([]byte(e.name), record)
+}
+
+// doubted returns a record of usage that says to count anew, since somebody was
+// changing the files. One that cannot be read becomes an empty one.
+func doubted(record []byte) []byte {
+	var u use
+	if useLayout().read(string(record), &u) != nil {
+		u = use{}
+	}
+	u.counted, u.left, u.writer = false, true, ""
+	return useLayout().append(nil, &u)
 }
 
 // Stored is a user as Edits read it. A record that cannot be read has Err, and

@@ -206,6 +206,29 @@ func TestUndo(t *testing.T) {
 	}
 }
 
+// The usage of a user whose files were being changed comes back as one to be counted.
+func TestUndoWhileWriting(t *testing.T) {
+	for name, write := range map[string]func(DB) error{
+		"before": func(db DB) error { _, err := db.BeginWriting("daemon", []string{"a"}); return err },
+		"after":  func(db DB) error { return nil },
+	} {
+		db := testDB(t, "a")
+		must(t, db.SetUsage("a", Usage{3, 4}, ""))
+		must(t, write(db))
+		must(t, db.Remove("a"))
+		if name == "after" {
+			_, err := db.BeginWriting("daemon", []string{"a"})
+			must(t, err)
+		}
+		e, _, err := db.Undo(0)
+		must(t, err)
+		must(t, e.Commit(nil))
+		if tally, err := db.Tally("a"); err != nil || tally != (Tally{Usage: Usage{3, 4}, Left: true}) {
+			t.Errorf("%s it was removed: %+v, %v", name, tally, err)
+		}
+	}
+}
+
 // What is undone must be what was shown.
 func TestUndoConflict(t *testing.T) {
 	db := testDB(t, "a")

@@ -130,6 +130,9 @@ func (e *Edits) undo(d *rawDelta, present, renewed []byte) error {
 	}
 	if last := &e.list[len(e.list)-1]; len(d.usage) > 0 && last.name == d.user {
 		last.usage = append([]byte(recordVersion+"\n"), d.usage...)
+		if bytes.Contains(last.usage, []byte("\nwriter ")) {
+			last.usage = doubted(last.usage)
+		}
 	}
 	return nil
 }
