@@ -32,6 +32,7 @@ func TestChangesReachSessions(t *testing.T) {
 		{"denied", []string{"pw", "usermod", "-R", "127.0.0.0/8"}, "code=421"},
 		{"tls", []string{"pw", "usermod", "--tls", "login"}, "code=421"},
 		{"quota", []string{"pw", "usermod", "-N", "1"}, "code=552"},
+		{"where", []string{"pw", "usermod", "--set", "quota-bytes=-99", "--yes", "--where"}, "code=552"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -41,7 +42,11 @@ func TestChangesReachSessions(t *testing.T) {
 			program := curl.put(j).start(t, &out)
 			eventually(t, "more than a mebibyte is there", func() bool { return d.moved("/"+c.name+".up") > 1<<20+1<<18 })
 			begun := time.Now()
-			d.must(t, append(c.command, c.name)...)
+			who := c.name
+			if c.name == "where" {
+				who = "name=" + who
+			}
+			d.must(t, append(c.command, who)...)
 			if err := waitFor(t, program); err == nil {
 				t.Errorf("curl thinks that it is done:\n%s", out.String())
 			}
@@ -69,6 +74,19 @@ func TestChangesReachSessions(t *testing.T) {
 		d.busy(t, session.Uploading, "/rate.up")
 		d.must(t, "pw", "usermod", "-T", "0", "rate")
 		if err := waitFor(t, program); err != nil { // at its old rate it would hang for minutes
+			t.Errorf("%v\n%s", err, out.String())
+		}
+	})
+	t.Run("undo", func(t *testing.T) {
+		t.Parallel()
+		d.addUser(t, "undo")
+		said := d.must(t, "pw", "usermod", "-T", "100", "--where", "name=undo", "--yes")
+		var out bytes.Buffer
+		program := curl.put(d.job(t, epsv, "undo", "undo.up", randomFile(t, 20<<20))).start(t, &out)
+		d.busy(t, session.Uploading, "/undo.up")
+		_, number, _ := strings.Cut(said, "pw undo ")
+		d.must(t, "pw", "undo", strings.Fields(number)[0], "--yes")
+		if err := waitFor(t, program); err != nil {
 			t.Errorf("%v\n%s", err, out.String())
 		}
 	})
