@@ -20,10 +20,11 @@ import (
 //	2  server
 //	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
-//	   server/extauth  server/query  server/thread  server/rate  server/syslog
+//	   server/extauth  server/query  server/thread  server/rate  server/spool  server/syslog
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
+	"server/spool":   nil,
 	"logparse":       nil,
 	"server/syslog":  nil,
 	"server/lang":    nil,
@@ -46,8 +47,8 @@ var mayImport = map[string][]string{
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
-	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/syslog", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/query", "server/session", "server/syslog", "server/vfs", "userfile", "userquery"},
+	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/spool", "server/syslog", "server/thread", "server/vfs"},
+	"cmd/portreeve":  {"config", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
 }
 
 // testsImport are further imports of ours, of tests alone.
@@ -77,7 +78,7 @@ var homes = map[string][]string{
 	"github.com/go-crypt":           {"userdb"},
 	"github.com/spf13/cobra":        {"cmd/portreeve"},
 	"github.com/spf13/pflag":        {"config", "cmd/portreeve"},
-	"golang.org/x/sys":              {"server", "server/thread", "server/vfs", "server/control", "cmd/portreeve"},
+	"golang.org/x/sys":              {"server", "server/spool", "server/thread", "server/vfs", "server/control", "cmd/portreeve"},
 	"golang.org/x/sync":             {"server/auth", "cmd/portreeve"},
 	"golang.org/x/time":             {"server"},
 	"golang.org/x/term":             {"cmd/portreeve"},
