@@ -16,6 +16,7 @@ import (
 
 	"portreeve/logparse"
 	registry "portreeve/server/session"
+	"portreeve/server/spool"
 )
 
 // The logs of transfers, of AltLog. A session hands over what happened and goes
@@ -273,10 +274,15 @@ func (l *altLog) complain(err error) {
 // its client hears of it, since what was acknowledged is not to be forgotten.
 func (s *session) tell(t *transfer, r result) {
 	logs := s.srv.altLogs.all()
-	if len(logs) == 0 || t.kind != registry.Uploading && t.kind != registry.Downloading || neverBegan(r.err) {
+	moved := t.kind == registry.Uploading || t.kind == registry.Downloading
+	stored := t.kind == registry.Uploading && r.err == nil && s.srv.Uploads != nil
+	if !stored && (len(logs) == 0 || !moved || neverBegan(r.err)) {
 		return
 	}
 	path := s.fs.HostPath(t.path)
+	if stored {
+		s.srv.Uploads.Add(noted(s.account.Name, path, r))
+	}
 	e := logparse.Entry{Time: time.Now(), Took: r.took, Host: s.peer.Addr().String(), User: s.account.Name, Path: path, Bytes: r.bytes,
 		Direction: logparse.Download, Status: logparse.Whole,
 		Session: strconv.FormatInt(s.born.Unix(), 16) + "." + strconv.FormatUint(uint64(s.entry.ID()), 16)}
@@ -293,6 +299,15 @@ func (s *session) tell(t *transfer, r result) {
 	for _, l := range logs {
 		l.note(e)
 	}
+}
+
+// noted is what a program is told of an upload.
+func noted(user, path string, r result) spool.Upload {
+	u := spool.Upload{Time: time.Now(), User: user, Path: path, Status: spool.Complete}
+	if r.orphaned || r.unsigned {
+		u.Status = spool.Unconfirmed
+	}
+	return u
 }
 
 // neverBegan tells whether that is why there was no data connection.

@@ -100,6 +100,8 @@ type Config struct {
 	ClientCharset         *charset.Charset
 	ReplaceControls       bool
 	UploadScript          bool
+	UploadSpool           string // "": beside UserDB
+	UploadPipe            string
 
 	// Anonymous
 	AnonymousOnly, NoAnonymous bool

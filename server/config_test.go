@@ -155,6 +155,8 @@ var ownDirectives = map[string]string{
 	"LogFormat":          "json",
 	"LogFile":            "/var/log/portreeve.log",
 	"SyslogSocket":       "/run/log",
+	"UploadSpool":        "/srv/uploads",
+	"UploadPipe":         "/run/uploads.pipe",
 	"ControlSocket":      "/run/other.sock",
 	"ControlSocketMode":  "600",
 	"ControlSocketGroup": "adm",
@@ -514,14 +516,8 @@ func TestPending(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var want []string
-	for _, name := range []string{"Auth", "AltLog"} {
-		if f, _ := Directives.Lookup(name); f.Pending {
-			want = append(want, name)
-		}
-	}
-	if got := c.Pending(); !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	if got := c.Pending(); len(got) > 0 {
+		t.Errorf("got %v", got)
 	}
 }
 

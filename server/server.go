@@ -17,6 +17,7 @@ import (
 	"portreeve/server/ledger"
 	"portreeve/server/rate"
 	registry "portreeve/server/session"
+	"portreeve/server/spool"
 	"portreeve/server/vfs"
 )
 
@@ -30,6 +31,10 @@ type Server struct {
 	// Ledger counts what users' files amount to; nil is that there are no quotas.
 	// Set it before Serve.
 	Ledger *ledger.Ledger
+
+	// Uploads is where uploads are noted for a program; nil is nowhere. Set it
+	// before Serve.
+	Uploads *spool.Journal
 
 	// ActAsUsers makes the kernel judge file accesses by the user's ids, not
 	// by the daemon's; that takes root. Set it before Serve.

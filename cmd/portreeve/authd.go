@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -121,28 +120,19 @@ func (r *responder) validate(command string) error {
 	switch {
 	case r.socket == "" || r.program == "":
 		return withHint(usagef("%s needs -s SOCKET and -r PROGRAM", command), "portreeve %s --help describes them", command)
-	case !filepath.IsAbs(r.program):
-		return usagef("-r: %q is not an absolute path", r.program)
 	case r.timeLimit <= 0:
 		return usagef("--time-limit: %s is no time", r.timeLimit)
 	case r.atOnce < 1:
 		return usagef("--at-once: %d lets nothing run", r.atOnce)
 	}
-	info, err := os.Stat(r.program)
-	if err != nil {
-		return fmt.Errorf("looking for the program: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
-		return withHint(fmt.Errorf("%s is no program that can be run", r.program), "chmod +x %s makes it one", r.program)
-	}
-	return nil
+	return checkProgram(r.program)
 }
 
 func (r *responder) run(ctx context.Context, e *env, command string) error {
 	if err := r.validate(command); err != nil {
 		return err
 	}
-	who, err := r.identity()
+	who, err := identify(r.uid, r.gid)
 	if err != nil {
 		return err
 	}
@@ -178,14 +168,14 @@ func (r *responder) run(ctx context.Context, e *env, command string) error {
 // An identity is who a process is to become; -1 leaves it as it is.
 type identity struct{ uid, gid int }
 
-// identity reads the flags. A user without a group has its own, and not the one
-// of whoever starts it.
-func (r *responder) identity() (identity, error) {
+// identify reads the flags -u and -g. A user without a group has its own, and not
+// the one of whoever starts it.
+func identify(name, group string) (identity, error) {
 	who := identity{-1, -1}
-	if r.uid != "" {
-		u, err := user.Lookup(r.uid)
-		if n, numErr := strconv.ParseUint(r.uid, 10, 31); numErr == nil {
-			if u, err = user.LookupId(r.uid); err != nil { // numbers need no entry
+	if name != "" {
+		u, err := user.Lookup(name)
+		if n, numErr := strconv.ParseUint(name, 10, 31); numErr == nil {
+			if u, err = user.LookupId(name); err != nil { // numbers need no entry
 				u, err = &user.User{Uid: strconv.FormatUint(n, 10), Gid: strconv.FormatUint(n, 10)}, nil
 			}
 		}
@@ -195,12 +185,12 @@ func (r *responder) identity() (identity, error) {
 		uid, err1 := strconv.Atoi(u.Uid)
 		gid, err2 := strconv.Atoi(u.Gid)
 		if err := errors.Join(err1, err2); err != nil {
-			return who, usagef("-u: %s has no numbers for ids", r.uid)
+			return who, usagef("-u: %s has no numbers for ids", name)
 		}
 		who = identity{uid, gid}
 	}
-	if r.gid != "" {
-		gid, err := groupID(r.gid)
+	if group != "" {
+		gid, err := groupID(group)
 		if err != nil {
 			return who, usagef("-g: %w", err)
 		}

@@ -351,8 +351,7 @@ begins at the folder of the file that names it, and a file that is not there is
 passed over.
 
 The names and forms are those of pure-ftpd.conf, whose files can be used as they
-are. What is accepted but not yet in effect says so below, and serve names it in
-its log when it starts.
+are.
 
 Switches are yes, on, true or 1, and no, off, false or 0. Sizes are bytes, or end
 with K, M, G, T, P or E. Times have a unit, as in 90s, 15m or 24h; without one they

@@ -48,6 +48,7 @@ func newDoors() []*door {
 		doorQuota(),
 		doorAuthd(),
 		doorCertd(),
+		doorUploadScript(),
 		doorMRTG(),
 		doorStats(),
 		doorConvert(),

@@ -17,7 +17,7 @@ import (
 // which FreeBSD's has too.
 var pureNames = []string{
 	"pure-alwaysfail", "pure-authd", "pure-certd", "pure-ftpd", "pure-ftpwho", "pure-mrtginfo", "pure-pw", "pure-pwconvert",
-	"pure-quotacheck", "pure-statsdecode",
+	"pure-quotacheck", "pure-statsdecode", "pure-uploadscript",
 }
 
 // TestDoors holds the table to what a door must say of itself.
@@ -111,6 +111,8 @@ func TestDoorsPrintTheSame(t *testing.T) {
 	for _, args := range [][]string{
 		{"pure-statsdecode", log}, {"pure-statsdecode"}, {"pure-statsdecode", log, log}, {"pure-statsdecode", "/nonexistent"},
 		{"pure-mrtginfo"}, {"pure-mrtginfo", "64999"}, {"pure-pwconvert"},
+		{"pure-uploadscript"}, {"pure-uploadscript", "-h"}, {"pure-uploadscript", "-X"}, {"pure-uploadscript", "--pid"}, {"pure-uploadscript", "--no"},
+		{"pure-uploadscript", "-r"}, {"pure-uploadscript", "word"}, {"pure-uploadscript", "-u", "5", "-g", "7", "-B"},
 	} {
 		needs(t, args[0])
 		for _, zone := range []string{"UTC", "Asia/Kolkata"} {

@@ -117,6 +117,11 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	}
 	useAltLogs()
 	defer d.ftp.CloseAltLogs()
+	closeUploads, err := d.openUploads(cfg)
+	if err != nil {
+		return err
+	}
+	defer closeUploads()
 	if d.listens, err = server.Listen(ctx, cfg); err != nil {
 		return bindHint(err)
 	}
@@ -361,7 +366,7 @@ func (d *daemon) openControl(ctx context.Context, cfg server.Config) (stop func(
 func (d *daemon) status() control.Status {
 	cfg := d.ftp.Config()
 	st := control.Status{Started: d.started, Draining: d.ftp.Draining(), Config: d.source.path(), UserDB: cfg.UserDB, NotInEffect: cfg.Pending(),
-		NoData: d.ftp.DataFailures(), Lost: d.lost(), Certificates: d.certs.Infos()}
+		NoData: d.ftp.DataFailures(), Lost: d.lost(), Uploads: d.uploads(), Certificates: d.certs.Infos()}
 	for _, l := range d.listens {
 		st.Listen = append(st.Listen, l.Addr().String())
 	}

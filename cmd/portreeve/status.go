@@ -87,6 +87,7 @@ func writeStatus(w io.Writer, st control.Status) error {
 		{"downloaded", fmt.Sprintf("%s in %d whole files", size(t.Down), t.FilesDown)},
 		{"no data", noData(st.NoData)},
 		{"not logged", notLogged(st.Lost)},
+		{"upload script", waitingUploads(st.Uploads)},
 		{"memory", fmt.Sprintf("%s, %d goroutines", size(st.Memory), st.Goroutines)},
 	}) {
 		if line.value != "" {
@@ -115,6 +116,21 @@ func notLogged(by map[string]int64) string {
 		words = append(words, fmt.Sprintf("%d lines in %s", by[log], log))
 	}
 	return strings.Join(words, ", ")
+}
+
+// waitingUploads tells how the program fares that is told of uploads.
+func waitingUploads(u *control.Uploads) string {
+	if u == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%d uploads wait", u.Waiting)
+	if u.Lost > 0 {
+		text += fmt.Sprintf(", %d are not told of", u.Lost)
+	}
+	if !u.Read {
+		text += "; portreeve uploadscript does not run"
+	}
+	return text
 }
 
 // tlsData tells what a kind of client would not be able to do if TLSDataBinding

@@ -39,8 +39,18 @@ type Status struct {
 
 	Lost map[string]int64 `json:"lost"` // lines that a log could not keep, by log
 
+	Uploads *Uploads `json:"uploads,omitempty"` // that a program is told of; nil if none is
+
 	Goroutines int   `json:"goroutines"`
 	Memory     int64 `json:"memory"` // bytes the runtime holds from the system
+}
+
+// Uploads are those that a program is told of, by another process than the daemon.
+type Uploads struct {
+	Spool   string `json:"spool"`
+	Waiting int64  `json:"waiting"` // not told yet
+	Lost    int64  `json:"lost"`    // could not be written down since the start, and are never told
+	Read    bool   `json:"read"`    // somebody is there who tells it
 }
 
 func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
