@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"purepw":         nil,
 	"userfile":       {"config", "puredb", "userdb"},
 	"userquery":      {"config", "userdb"},
-	"server/auth":    {"puredb", "userdb", "server/extauth", "server/thread"},
+	"server/auth":    {"puredb", "userdb", "server/extauth", "server/query", "server/thread"},
 	"server/extauth": {"server/query", "userdb"},
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
@@ -53,7 +53,6 @@ var mayImport = map[string][]string{
 
 // testsImport are further imports of ours, of tests alone.
 var testsImport = map[string][]string{
-	"server/auth":   {"server/query"},
 	"server/cert":   {"server/cert/acmetest"},
 	"cmd/portreeve": {"server/cert/acmetest"},
 }

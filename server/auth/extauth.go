@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"portreeve/puredb"
 	"portreeve/server/extauth"
+	"portreeve/server/query"
 	"portreeve/userdb"
 )
 
@@ -21,7 +20,7 @@ type external struct {
 	socket  string
 	hashing *hashing
 	slots   chan struct{} // one for each question under way
-	down    atomic.Int64  // until when to expect nobody there, as UnixNano
+	program *query.Dialer
 }
 
 const (
@@ -30,18 +29,13 @@ const (
 	// externalTime is how long an answer may take. pure-authd answers one after
 	// the other, so that the last of a crowd waits for all.
 	externalTime = 30 * time.Second
-	// A program that starts anew is waited for, a little; one that stays away is
-	// looked for but once by each login.
-	externalFirstWait = 20 * time.Millisecond
-	externalLastWait  = 640 * time.Millisecond
-	externalDown      = 5 * time.Second
 )
 
 func newExternal(with shared, socket string) (Backend, error) {
 	if socket == "" {
 		return nil, errors.New("it needs the path of a socket")
 	}
-	return &external{socket: socket, hashing: with.hashing, slots: make(chan struct{}, externalMost)}, nil
+	return &external{socket: socket, program: query.NewDialer(socket), hashing: with.hashing, slots: make(chan struct{}, externalMost)}, nil
 }
 
 // Login asks, and takes as long for a refusal as other back-ends, and the program
@@ -101,37 +95,16 @@ func (b *external) ask(ctx context.Context, a Attempt) (extauth.Reply, error) {
 	}
 	ctx, cancel = context.WithTimeoutCause(ctx, externalTime, fmt.Errorf("no answer in %s", externalTime))
 	defer cancel()
-	conn, err := b.dial(ctx)
-	if err != nil {
-		return extauth.Reply{}, err
+	conn, err := b.program.Dial(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return extauth.Reply{}, context.Cause(ctx)
+	case err != nil:
+		return extauth.Reply{}, fmt.Errorf("%w (is portreeve authd or pure-authd running?)", err)
 	}
 	defer conn.Close()
 	return extauth.Ask(ctx, conn, extauth.Request{Account: a.Name, Password: a.Password, Local: a.LocalPort(), Peer: a.From,
 		SNI: hostName(a.SNI), Encrypted: a.TLS})
-}
-
-func (b *external) dial(ctx context.Context) (net.Conn, error) {
-	patient := time.Now().UnixNano() > b.down.Load()
-	for wait := externalFirstWait; ; wait *= 2 {
-		conn, err := new(net.Dialer).DialContext(ctx, "unix", b.socket)
-		switch {
-		case err == nil:
-			b.down.Store(0)
-			return conn, nil
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case !patient || wait > externalLastWait:
-			if patient {
-				b.down.Store(time.Now().Add(externalDown).UnixNano())
-			}
-			return nil, fmt.Errorf("%w (is portreeve authd or pure-authd running?)", err)
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
 }
 
 // hostName is a name of a host that a client chose, or nothing: a program may put

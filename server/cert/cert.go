@@ -22,6 +22,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"portreeve/server/query"
 )
 
 // ErrNone is that there is no certificate to show, or none yet.
@@ -115,7 +117,7 @@ func (s *Store) use(entries []*entry, opts Options) {
 	}
 	s.acme, s.entries, s.external = opts.ACME, entries, nil
 	if opts.External != "" {
-		s.external = &external{socket: opts.External, known: make(map[Pair]*entry)}
+		s.external = &external{socket: opts.External, program: query.NewDialer(opts.External), known: make(map[Pair]*entry)}
 	}
 	s.publish()
 	s.remind(time.Now())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,7 +16,8 @@ import (
 // name that a client asks for, in the way of Pure-FTPd's pure-certd. Who asks for
 // no name is not its business.
 type external struct {
-	socket string
+	socket  string
+	program *query.Dialer
 
 	mu    sync.Mutex // guards known
 	known map[Pair]*entry
@@ -64,9 +64,9 @@ func Protocol() query.Protocol {
 }
 
 func (x *external) ask(ctx context.Context, name string) (map[string]string, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", x.socket)
+	conn, err := x.program.Dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w (is portreeve certd or pure-certd running?)", err)
 	}
 	defer conn.Close()
 	answer, err := query.Ask(ctx, conn, []query.Line{{Key: "sni_name", Value: name}})
