@@ -44,10 +44,10 @@ const (
 // A changeset beyond the bounds of one has a header alone, and cannot be undone.
 // Half of the trail is always left for others.
 const (
-	maxTrailUsers = 100_000 // deltas, and changesets without one
-	maxTrailBytes = 32 << 20
-	maxSetUsers   = maxTrailUsers / 2
-	maxSetBytes   = maxTrailBytes / 2
+	MaxTrailUsers     = 100_000 // deltas, and headers
+	MaxTrailBytes     = 32 << 20
+	MaxChangesetUsers = MaxTrailUsers / 2
+	maxChangesetBytes = MaxTrailBytes / 2
 
 	chunkBytes = 16 << 10 // from which on a chunk is full
 )
@@ -132,7 +132,7 @@ func sizeLayout() layout[trailSize] {
 }
 
 // within tells whether that may be in the trail.
-func (s trailSize) within() bool { return s.users <= maxTrailUsers && s.bytes <= maxTrailBytes }
+func (s trailSize) within() bool { return s.users <= MaxTrailUsers && s.bytes <= MaxTrailBytes }
 
 // A changer is a changeset that is to be written.
 type changer struct {
@@ -145,14 +145,14 @@ type changer struct {
 // deltasOf returns the deltas of edits, or nil if they are more than one changeset
 // may have.
 func deltasOf(edits []edit) [][]byte {
-	if len(edits) > maxSetUsers {
+	if len(edits) > MaxChangesetUsers {
 		return nil
 	}
 	total := 0
 	all := make([][]byte, len(edits))
 	for i, e := range edits {
 		all[i] = appendDelta(nil, e)
-		if total += len(all[i]); total > maxSetBytes {
+		if total += len(all[i]); total > maxChangesetBytes {
 			return nil
 		}
 	}

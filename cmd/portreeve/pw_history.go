@@ -39,8 +39,8 @@ func newPwHistory(e *env, shared *pwOptions) *cobra.Command {
 sudo, who called it), by which command, and what the attributes were and came to
 be. It knows users who are gone. Of passwords it tells that they changed.
 
-The database keeps this with each change. It is bounded, to 100,000 users that
-were changed and 32 MiB: the oldest go first. Of a change of more than 50,000
+The database keeps this with each change. It is bounded, to ` + strconv.Itoa(userdb.MaxTrailUsers) + ` users that
+were changed and ` + size(userdb.MaxTrailBytes) + `: the oldest go first. Of a change of more than ` + strconv.Itoa(userdb.MaxChangesetUsers) + `
 users at a time it is kept who made it, and no details. Logins are no changes,
 nor is what files amount to, nor that a login made a better hash of a password.
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -209,36 +210,51 @@ func runBulk(ctx context.Context, e *env, opts modOptions) error {
 	if err != nil {
 		return err
 	}
+	// Where nobody was shown what would change, it may be found out anew.
+	for tries := 3; ; tries-- {
+		err := opts.bulk(ctx, e, db, func(edits *userdb.Edits, s userdb.Stored) (bool, error) {
+			if !query.Match(&s) {
+				return false, nil
+			}
+			return true, putChanged(edits, s, change)
+		})
+		if !opts.confirm.yes || !errors.Is(err, userdb.ErrConflict) || tries <= 1 {
+			return err
+		}
+	}
+}
+
+// bulk goes through all users, puts those that are matched and commits.
+func (o *modOptions) bulk(ctx context.Context, e *env, db userdb.DB, put func(*userdb.Edits, userdb.Stored) (matched bool, err error)) error {
 	edits := db.Edits()
 	progress := newProgress(e, false)
 	matched, seen := 0, 0
 	for s, err := range db.Walk() {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err == nil && s.Err != nil {
+		if err = cmp.Or(err, ctx.Err()); err == nil && s.Err != nil {
 			fmt.Fprintf(e.err, "portreeve: user %s is left out: %s\n", visible(s.User.Name), visible(s.Err.Error()))
 			continue
 		}
-		seen++
-		progress.step("reading", seen)
-		if err == nil && query.Match(&s) {
-			matched++
-			err = putChanged(edits, s, change)
+		is := false
+		if err == nil {
+			is, err = put(edits, s)
 		}
 		if err != nil {
 			progress.end()
 			return pwError(err)
 		}
+		if seen++; is {
+			matched++
+		}
+		progress.step("reading", seen)
 	}
 	progress.end()
 	switch {
 	case matched == 0:
-		return opts.confirm.nothing(e, "no user is meant by that; nothing is changed")
+		return o.confirm.nothing(e, "no user is meant by that; nothing is changed")
 	case edits.Len() == 0:
-		return opts.confirm.nothing(e, fmt.Sprintf("%s meant by that, and so already; nothing is changed", counted(matched, "user is", "users are")))
+		return o.confirm.nothing(e, fmt.Sprintf("%s meant by that, and so already; nothing is changed", counted(matched, "user is", "users are")))
 	}
-	return opts.confirm.commit(ctx, e, edits, "")
+	return o.confirm.commit(ctx, e, edits, "")
 }
 
 // putChanged puts what becomes of a user. An error says of whom.
