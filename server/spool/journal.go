@@ -3,6 +3,7 @@ package spool
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -30,12 +31,12 @@ type Journal struct {
 
 	// mu guards the fields that follow.
 	mu         sync.Mutex
-	file       *os.File // nil: the next record begins a segment
-	number     uint64   // of the last segment
-	size       int64    // of file
-	others     int64    // bytes of the other segments, when it was last looked
-	looked     time.Time
-	torn       bool // the last record is not whole
+	file       *os.File  // nil: the next record begins a segment
+	number     uint64    // of the last segment
+	size       int64     // of file
+	others     int64     // bytes of the other segments, when it was last looked
+	looked     time.Time // at others, or whether file is still there
+	torn       bool      // the last record is not whole
 	lost       int64
 	complained time.Time
 	line       []byte
@@ -64,25 +65,32 @@ func Open(dir string, log *slog.Logger) (*Journal, error) {
 // Add writes an upload down. It waits for nothing but one write, into memory of
 // the system. What cannot be written is counted: the upload itself is done.
 func (j *Journal) Add(u Upload) {
+	if lost, complain, err := j.add(u); complain {
+		j.log.Error("an upload will not be told to the program", "path", u.Path, "err", err, "lost", lost)
+	}
+}
+
+// add writes an upload down, and tells whether to complain, now and then, of one
+// that it cannot.
+func (j *Journal) add(u Upload) (lost int64, complain bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	err := j.makeRoom()
-	if err == nil {
+	if err = j.makeRoom(); err == nil {
 		err = j.write(u)
 	}
 	if err == nil {
-		return
+		return 0, false, nil
 	}
 	j.lost++
 	if now := time.Now(); now.Sub(j.complained) >= mute {
-		j.complained = now
-		j.log.Error("an upload will not be told to the program", "path", u.Path, "err", err, "lost", j.lost)
+		j.complained, complain = now, true
 	}
+	return j.lost, complain, err
 }
 
 // makeRoom begins another segment when it is time to, if not too much waits.
 func (j *Journal) makeRoom() error {
-	if j.file != nil && j.size >= segmentBytes {
+	if j.file != nil && (j.size >= segmentBytes || j.removed()) {
 		j.file.Close()
 		j.file = nil
 	}
@@ -106,6 +114,17 @@ func (j *Journal) makeRoom() error {
 	j.file, j.size, j.torn = f, 0, false
 	j.number++
 	return nil
+}
+
+// removed tells, now and then, whether somebody has removed the segment: a reader
+// never does as long as it is the last.
+func (j *Journal) removed() bool {
+	if time.Since(j.looked) < lookAgain {
+		return false
+	}
+	j.looked = time.Now()
+	_, err := os.Lstat(segmentPath(j.dir, j.number))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func (j *Journal) write(u Upload) error {

@@ -292,6 +292,21 @@ func TestBounded(t *testing.T) {
 	}
 }
 
+// Who empties the folder under a writer loses what was in it, and not what comes.
+func TestEmptied(t *testing.T) {
+	dir := private700(t, t.TempDir())
+	j := open(t, dir)
+	j.Add(upload("/a"))
+	if err := os.Remove(segmentPath(dir, 1)); err != nil {
+		t.Fatal(err)
+	}
+	j.looked = time.Time{} // a second later
+	j.Add(upload("/b"))
+	if rec := read(t, dir).next(t); rec.Path != "/b" {
+		t.Errorf("got %q", rec.Path)
+	}
+}
+
 // Two readers would tell everything twice, and two writers would mix.
 func TestOneOfEach(t *testing.T) {
 	dir := private700(t, t.TempDir())
@@ -445,4 +460,14 @@ func FuzzSegment(f *testing.F) {
 			t.Errorf("read %q", paths)
 		}
 	})
+}
+
+// BenchmarkAdd is what an upload costs its session.
+func BenchmarkAdd(b *testing.B) {
+	j := open(b, private700(b, b.TempDir()))
+	j.most = 1 << 40
+	u := upload("/home/users/alice/some/folder/picture-0001.jpg")
+	for b.Loop() {
+		j.Add(u)
+	}
 }
