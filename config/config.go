@@ -126,107 +126,143 @@ const (
 // file at that place, relative to this one's folder; one that is not there is
 // passed over, as Pure-FTPd does.
 func (t Table[T]) Read(v *T, r io.Reader, file string) (Origins, error) {
-	return t.newReader().all(v, r, file)
+	rd := t.newReader(v)
+	rd.read(r, file)
+	return rd.origins, errors.Join(rd.errs...)
 }
 
 // ReadFile is Read of the file of that name.
 func (t Table[T]) ReadFile(v *T, name string) (Origins, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+	rd := t.newReader(v)
+	if err := rd.open(name); err != nil {
+		return nil, err
 	}
-	defer f.Close()
-	rd := t.newReader()
-	if info, err := f.Stat(); err == nil {
-		rd.within = append(rd.within, info)
-	}
-	return rd.all(v, f, name)
-}
-
-// A reader is one call of Read, with the files that it includes.
-type reader[T any] struct {
-	table   Table[T]
-	bound   map[string]Value // each row is bound once, so that a list can tell its first line from the next
-	origins Origins
-	within  []fs.FileInfo // the files that are being read, outermost first
-	errs    []error
-}
-
-func (t Table[T]) newReader() *reader[T] {
-	return &reader[T]{table: t, bound: make(map[string]Value), origins: make(Origins)}
-}
-
-func (rd *reader[T]) all(v *T, r io.Reader, file string) (Origins, error) {
-	rd.read(v, r, file)
 	return rd.origins, errors.Join(rd.errs...)
 }
 
-func (rd *reader[T]) fail(file string, line int, err error) {
-	if len(rd.errs) == maxFaults {
-		err = errors.New("too many faults; the rest is not read")
-	}
-	if len(rd.errs) <= maxFaults {
-		rd.errs = append(rd.errs, fmt.Errorf("%s:%d: %w", file, line, err))
-	}
+// A Statement is a line of a file, with the place where it stands.
+type Statement struct {
+	Name, Value string
+	Origin      string // "file:line"
 }
 
-func (rd *reader[T]) read(v *T, r io.Reader, file string) {
-	sc := bufio.NewScanner(r)
-	sc.Buffer(nil, maxLine)
-	line := 0
-	for len(rd.errs) <= maxFaults && sc.Scan() {
-		line++
-		text := sc.Text()
-		if line == 1 {
-			text = strings.TrimPrefix(text, "\ufeff") // the mark with which Windows editors begin a file
-		}
-		if err := rd.line(v, text, file, line); err != nil {
-			rd.fail(file, line, err)
-		}
+// Statements returns what a file says, line by line, whether or not there is a
+// table with such names. It reads the files that this one includes, as ReadFile
+// does, and reports all lines that are none.
+func Statements(name string) ([]Statement, error) {
+	var list []Statement
+	l := lexer{each: func(s Statement) error {
+		list = append(list, s)
+		return nil
+	}}
+	if err := l.open(name); err != nil {
+		return nil, err
 	}
-	if err := sc.Err(); err != nil {
-		rd.fail(file, line+1, fmt.Errorf("reading the line: %w", err))
-	}
+	return list, errors.Join(l.errs...)
 }
 
-func (rd *reader[T]) line(v *T, line, file string, n int) error {
-	name, text, err := splitLine(line)
-	switch {
-	case err != nil || name == "":
-		return err
-	case strings.EqualFold(name, "Include"):
-		return rd.include(v, text, file)
-	}
-	return rd.set(v, name, text, fmt.Sprintf("%s:%d", file, n))
+// A reader is one call of Read.
+type reader[T any] struct {
+	lexer
+	table   Table[T]
+	v       *T
+	bound   map[string]Value // each row is bound once, so that a list can tell its first line from the next
+	origins Origins
 }
 
-func (rd *reader[T]) set(v *T, name, text, origin string) error {
-	f, ok := rd.table.Lookup(name)
+func (t Table[T]) newReader(v *T) *reader[T] {
+	rd := &reader[T]{table: t, v: v, bound: make(map[string]Value), origins: make(Origins)}
+	rd.each = rd.set
+	return rd
+}
+
+func (rd *reader[T]) set(s Statement) error {
+	f, ok := rd.table.Lookup(s.Name)
 	if !ok {
-		return rd.table.unknown(name)
+		return rd.table.unknown(s.Name)
 	}
 	// Rows that are another spelling of one variable share its binding's state
 	// only if they were bound by the same row: each appends to what is there.
 	val, ok := rd.bound[f.Name]
 	if !ok {
-		val = f.Bind(v)
+		val = f.Bind(rd.v)
 		if l, isList := val.(lister); isList && rd.origins[f.shownBy()] != "" {
 			l.extend()
 		}
 		rd.bound[f.Name] = val
 	}
-	if err := val.Set(text); err != nil {
+	if err := val.Set(s.Value); err != nil {
 		return fmt.Errorf("%s: %w", f.Name, err)
 	}
-	rd.origins[f.shownBy()] = origin
+	rd.origins[f.shownBy()] = s.Origin
 	return nil
 }
 
-func (rd *reader[T]) include(v *T, name, from string) error {
+// A lexer parts a file, and those that it includes, into statements.
+type lexer struct {
+	each   func(Statement) error
+	within []fs.FileInfo // the files that are being read, outermost first
+	errs   []error
+}
+
+// open reads the file of that name.
+func (l *lexer) open(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil {
+		l.within = append(l.within, info)
+	}
+	l.read(f, name)
+	return nil
+}
+
+func (l *lexer) fail(file string, line int, err error) {
+	if len(l.errs) == maxFaults {
+		err = errors.New("too many faults; the rest is not read")
+	}
+	if len(l.errs) <= maxFaults {
+		l.errs = append(l.errs, fmt.Errorf("%s:%d: %w", file, line, err))
+	}
+}
+
+func (l *lexer) read(r io.Reader, file string) {
+	sc := bufio.NewScanner(r)
+	sc.Buffer(nil, maxLine)
+	line := 0
+	for len(l.errs) <= maxFaults && sc.Scan() {
+		line++
+		text := sc.Text()
+		if line == 1 {
+			text = strings.TrimPrefix(text, "\ufeff") // the mark with which Windows editors begin a file
+		}
+		if err := l.line(text, file, line); err != nil {
+			l.fail(file, line, err)
+		}
+	}
+	if err := sc.Err(); err != nil {
+		l.fail(file, line+1, fmt.Errorf("reading the line: %w", err))
+	}
+}
+
+func (l *lexer) line(line, file string, n int) error {
+	name, text, err := splitLine(line)
+	switch {
+	case err != nil || name == "":
+		return err
+	case strings.EqualFold(name, "Include"):
+		return l.include(text, file)
+	}
+	return l.each(Statement{Name: name, Value: text, Origin: fmt.Sprintf("%s:%d", file, n)})
+}
+
+func (l *lexer) include(name, from string) error {
 	if name == "" {
 		return errors.New("Include needs the path of a file")
 	}
-	if len(rd.within) >= maxInclude {
+	if len(l.within) >= maxInclude {
 		return fmt.Errorf("Include: more than %d files deep", maxInclude)
 	}
 	if !filepath.IsAbs(name) {
@@ -246,12 +282,12 @@ func (rd *reader[T]) include(v *T, name, from string) error {
 	}
 	// Depth alone would not do: a file with ten lines that include it would be
 	// read ten to the power of sixteen times.
-	if slices.ContainsFunc(rd.within, func(outer fs.FileInfo) bool { return os.SameFile(outer, info) }) {
+	if slices.ContainsFunc(l.within, func(outer fs.FileInfo) bool { return os.SameFile(outer, info) }) {
 		return fmt.Errorf("Include: %s includes itself", name)
 	}
-	rd.within = append(rd.within, info)
-	rd.read(v, f, name)
-	rd.within = rd.within[:len(rd.within)-1]
+	l.within = append(l.within, info)
+	l.read(f, name)
+	l.within = l.within[:len(l.within)-1]
 	return nil
 }
 

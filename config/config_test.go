@@ -397,3 +397,33 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestStatements: a file is read line by line, with what it includes, and what is
+// no line is told.
+func TestStatements(t *testing.T) {
+	dir := t.TempDir()
+	outer, inner := filepath.Join(dir, "outer"), filepath.Join(dir, "inner")
+	for name, text := range map[string]string{
+		outer: "# c\nOne 1\nInclude inner\nInclude none\none: \" 2 \"\n",
+		inner: "\nTwo = a b\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Statements(outer)
+	want := []Statement{{"One", "1", outer + ":2"}, {"Two", "a b", inner + ":2"}, {"one", " 2 ", outer + ":5"}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, not %q", got, err, want)
+	}
+	if err := os.WriteFile(inner, []byte("Two\nInclude outer\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Statements(outer)
+	if err == nil || !strings.Contains(err.Error(), inner+":1: ") || !strings.Contains(err.Error(), inner+":2: ") {
+		t.Errorf("what is wrong is told as %v", err)
+	}
+	if _, err := Statements(filepath.Join(dir, "none")); err == nil {
+		t.Error("a file that is not there says nothing wrong")
+	}
+}

@@ -138,6 +138,27 @@ func (db DB) SetUsage(name string, found Usage, stays string) error {
 	})
 }
 
+// LearnUsages says what users' files take up according to others, in one transaction.
+// It passes over whom nobody knows, or of whom something is known here already.
+func (db DB) LearnUsages(found map[string]Usage) error {
+	return db.update(func(tx *bolt.Tx) error {
+		for name, held := range found {
+			if get(tx.Bucket([]byte(bucketUsers)), name) == nil || held.Files < 0 || held.Bytes < 0 {
+				continue
+			}
+			_, err := editTally(tx, name, func(u *use) {
+				if !u.counted && u.writer == "" && !u.left {
+					u.held, u.counted = held, true
+				}
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Uncount says that nobody counts any more what those users do, as they have no
 // limits. It writes only if some of them were counted.
 func (db DB) Uncount(names []string) error {
