@@ -2,6 +2,7 @@ package userdb
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"path/filepath"
 	"testing"
@@ -112,5 +113,29 @@ func TestMalformedTally(t *testing.T) {
 	}
 	if got, err := db.Tally("guest"); err != nil || got != (Tally{Usage: Usage{2, 2}, Counted: true}) {
 		t.Errorf("begun anew: %+v, %v", got, err)
+	}
+}
+
+// What others say is believed of those of whom nothing is known here.
+func TestLearnUsages(t *testing.T) {
+	db := At(filepath.Join(t.TempDir(), "users.db"))
+	for _, name := range []string{"known", "new"} {
+		u := New(name)
+		u.UID, u.GID, u.Home = 1001, 1001, "/srv"
+		if err := db.Add(u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.SetUsage("known", Usage{1, 1}, ""); err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]Usage{"known": {9, 9}, "new": {2, 20}, "nobody": {3, 3}}
+	if err := db.LearnUsages(said); err != nil {
+		t.Fatal(err)
+	}
+	all, err := db.Tallies()
+	want := map[string]Tally{"known": {Usage: Usage{1, 1}, Counted: true}, "new": {Usage: Usage{2, 20}, Counted: true}}
+	if err != nil || !maps.Equal(all, want) {
+		t.Errorf("%+v, %v", all, err)
 	}
 }
