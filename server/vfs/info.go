@@ -19,6 +19,7 @@ type Info struct {
 	UID, GID int
 	Dev, Ino uint64
 	Target   string // of a link, if it was asked for
+	Frozen   bool   // a rule on names lets nobody change it or what it holds; not said of entries of a Listing
 }
 
 func (in *Info) IsDir() bool     { return in.Mode.IsDir() }
@@ -41,6 +42,9 @@ const (
 	MayEnter                     // e: CWD into the directory
 	MayList                      // l: the directory may be listed
 )
+
+// lookRights are those that change nothing.
+const lookRights = MayRead | MayList | MayEnter
 
 // Rights tells what the user may do with entry, judged by Perms and the
 // permission bits alone: it costs no system call, and the kernel, which also
@@ -81,7 +85,11 @@ func (f *FS) Rights(entry, dir *Info) Rights {
 		grant(userdb.PermDelete, MayDelete)
 		grant(userdb.PermRename, MayRename)
 	}
-	return f.ruled(entry, r)
+	r = f.ruled(entry, r)
+	if entry.Frozen || dir != nil && dir.Frozen {
+		r &= lookRights
+	}
+	return r
 }
 
 // bits returns the rwx bits of in that apply to the user.

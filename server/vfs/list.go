@@ -97,9 +97,12 @@ func (f *FS) List(path string, opt ListOptions) (*Listing, error) {
 			return err
 		}
 		l.Dir.Name = "."
+		f.freeze(clean, true, &l.Dir)
 		if opt.Dots && !opt.NoParent {
-			err = f.root.stat(Clean(clean, ".."), &l.parent)
+			above := Clean(clean, "..")
+			err = f.root.stat(above, &l.parent)
 			l.parent.Name = ".."
+			f.freeze(above, true, &l.parent)
 		}
 		return err
 	})

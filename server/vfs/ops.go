@@ -18,12 +18,18 @@ import (
 // Stat describes what path names, through links. It asks for no permission of
 // the account: the facts of one entry whose name is known are not a listing.
 func (f *FS) Stat(path string) (Info, error) {
-	return f.stat("stat", path, f.lookup, f.statPath)
+	return f.stat("stat", path, f.lookup, func(clean string, in *Info) error {
+		defer f.freeze(clean, true, in)
+		return f.statPath(clean, in)
+	})
 }
 
 // Lstat describes path itself, if it is a link.
 func (f *FS) Lstat(path string) (Info, error) {
-	return f.stat("lstat", path, f.lookupItself, f.lstatPath)
+	return f.stat("lstat", path, f.lookupItself, func(clean string, in *Info) error {
+		defer f.freeze(clean, false, in)
+		return f.lstatPath(clean, in)
+	})
 }
 
 func (f *FS) stat(op, path string, lookup func(op, path string) (string, error), stat func(path string, in *Info) error) (in Info, err error) {

@@ -64,6 +64,12 @@ func (f *FS) mayChange(op, path, clean string, last bool) error {
 	return fail(op, path, f.do(func() error { return f.undotted(clean, last) }))
 }
 
+// freeze notes in an Info whether mayChange refuses what it describes; it runs as
+// the user.
+func (f *FS) freeze(clean string, last bool, in *Info) {
+	in.Frozen = f.opts.NoDotWrite && f.undotted(clean, last) != nil
+}
+
 // undotted returns ErrDot if clean, or what links make of it, has a name that
 // begins with a dot; it runs as the user. A link that is put in the way after
 // that leads to other files of the user's, and no further.
@@ -125,10 +131,10 @@ func (f *FS) ruled(entry *Info, r Rights) Rights {
 		return r
 	}
 	if f.opts.NoDotWrite {
-		r &= MayRead | MayList | MayEnter
+		r &= lookRights
 	}
 	if f.opts.NoDotRead {
-		r &^= MayRead | MayList | MayEnter
+		r &^= lookRights
 	}
 	return r
 }
