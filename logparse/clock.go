@@ -26,6 +26,7 @@ type Parser struct {
 // nothing.
 func (p *Parser) Parse(f *Format, line string, e *Entry) error {
 	*e = Entry{}
+	e.Style.Format = f.Name
 	if broken(line) {
 		return errForm
 	}

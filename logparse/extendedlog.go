@@ -132,7 +132,6 @@ func (e *Entry) argument() string {
 }
 
 func parseExtended(p *Parser, line string, e *Entry) error {
-	e.Style.Format = extendedLog
 	start, end := p.extendedTime(line, e)
 	request, rest := cutLast(line, `" `)
 	code, bytes, ok := strings.Cut(rest, " ")

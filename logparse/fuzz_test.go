@@ -3,6 +3,7 @@ package logparse
 import (
 	"math"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ var fields = []struct {
 	{SaysPID, 0, "process", func(e *Entry) any { return e.PID }},
 	{SaysOffset, 0, "offset", func(e *Entry) any { return e.Offset }},
 	{SaysSize, 0, "size", func(e *Entry) any { return e.Size }},
-	{SaysRate, events(Transfer), "rate", func(e *Entry) any { return math.Round(e.Rate / 10.24) }},
+	{SaysRate, events(Transfer), "rate", func(e *Entry) any { return strconv.FormatFloat(e.Rate/1024, 'f', 2, 64) }},
 	{SaysTLS, events(TLS), "TLS", func(e *Entry) any { return e.TLS }},
 	{SaysClient, 0, "client", func(e *Entry) any { return e.Client }},
 	{SaysText, events(Chmod, Login, Command, Reply, Message), "text", func(e *Entry) any { return e.Text }},

@@ -47,7 +47,11 @@ func expect(f Format, e Entry) Entry {
 		e.Rate = 0
 	}
 	e.Bytes = max(e.Bytes, 0)
-	if f.Name != "json" {
+	switch f.Name {
+	case "json":
+	case "syslog": // has another sign for what is not known
+		e.Host = mapped(e.Host, '_', '_')
+	default:
 		e.Host = asWord(e.Host)
 	}
 	if f.Name != "json" && e.Event == Transfer && e.Direction == 0 {

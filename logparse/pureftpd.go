@@ -34,6 +34,7 @@ const (
 	textTo        = "]->["
 	textNoRename  = "Rename/move failure: "
 	textNoOpen    = "Can't open "
+	textNoFile    = textNoOpen + "that file: " // of commands that move nothing
 	textNoMkdir   = "Can't create directory: "
 	textNoRmdir   = "Can't remove directory: "
 	textTLS       = "TLS: Enabled "
@@ -279,7 +280,7 @@ func (e *Entry) pureText(text string) {
 			return
 		}
 	}
-	e.Event, e.Text = Message, text
+	e.Event, e.Status, e.Text = Message, Unknown, text
 }
 
 // pureWords are the texts, with what stands between in an entry.
@@ -306,6 +307,7 @@ var pureWords = []struct {
 		e.Style.Ambiguous = strings.Contains(e.To, textTo)
 	}},
 	{textNoRename, "", Rename, Failed, func(e *Entry, text string) { e.Reason = text }},
+	{textNoFile, "", Message, Unknown, func(e *Entry, text string) { e.Text = textNoFile + text }},
 	{textNoOpen, "", Transfer, Failed, (*Entry).failure},
 	{textNoMkdir, "", Mkdir, Failed, func(e *Entry, text string) { e.Reason = text }},
 	{textNoRmdir, "", Rmdir, Failed, func(e *Entry, text string) { e.Reason = text }},

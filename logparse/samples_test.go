@@ -29,6 +29,15 @@ var samples = []struct {
 	{"vsftpd-protocol.log", "vsftpd", 19, 109, []string{"", "alice", "x b _ o r root ftp 0 * c"}},
 	{"vsftpd-syslog.log", "syslog", 10, 934, []string{"alice", ""}},
 	{"vsftpd-xferlog.log", "xferlog", 22, 33901339, []string{"alice", "some_one@example.com", "?"}},
+	{"proftpd-extendedlog-names.log", "extendedlog", 110, 50179, []string{"", "alice"}},
+	{"proftpd-xferlog-names.log", "xferlog", 31, 50179, []string{"alice"}},
+	{"pureftpd-clf-names.log", "clf", 30, 50173, []string{"alice"}},
+	{"pureftpd-stats-names.log", "stats", 30, 50173, []string{"alice"}},
+	{"pureftpd-syslog-names.log", "syslog", 215, 100346, []string{"", "alice", `root] OK LOGIN: Client "1.2.3.4"`, "x] [y", "no@body", "bob smith"}},
+	{"pureftpd-w3c-names.log", "w3c", 30, 50173, []string{"alice"}},
+	{"pureftpd-xferlog-names.log", "xferlog", 60, 100346, []string{"alice", "bob smith"}},
+	{"vsftpd-native-names.log", "vsftpd", 53, 50173, []string{"", "daemon"}},
+	{"vsftpd-xferlog-names.log", "xferlog", 33, 50173, []string{`some_"one"_@x`}},
 	{"wuftpd-xferlog.log", "xferlog", 20, 4444912, []string{"alice", "guest1", "bob smith", "some_one@example.com", "x_b___o_r_root_ftp_0_*_c"}},
 }
 

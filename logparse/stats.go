@@ -22,8 +22,8 @@ func appendStats(line []byte, e *Entry) []byte {
 		line = append(line, noSession...)
 	}
 	line = append(line, ' ')
-	if strings.Contains(e.User, " U ") || strings.Contains(e.User, " D ") { // it could be taken for the rest of the line
-		line = appendWord(line, e.User)
+	if e.Style.Format != "stats" && (strings.Contains(e.User, " U ") || strings.Contains(e.User, " D ")) {
+		line = appendWord(line, e.User) // or it could be taken for the rest of the line
 	} else {
 		line = appendText(line, e.User)
 	}

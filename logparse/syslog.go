@@ -95,7 +95,6 @@ func appendStamp(line []byte, t time.Time, letter byte, zero bool) []byte {
 }
 
 func parseSyslog(p *Parser, line string, e *Entry) error {
-	e.Style.Format = inSyslog
 	head := &e.Style.Syslog
 	if controlled(line) {
 		return errForm

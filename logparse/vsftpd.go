@@ -42,7 +42,6 @@ func appendVsftpd(line []byte, e *Entry) []byte {
 }
 
 func parseVsftpd(p *Parser, line string, e *Entry) error {
-	e.Style.Format = "vsftpd"
 	rest, err := p.ctime(line, e)
 	if err != nil {
 		return err
@@ -72,7 +71,11 @@ func appendVsftpdText(line []byte, e *Entry) []byte {
 	}
 	if e.User != "" {
 		line = append(line, '[')
-		line = appendWithout(line, e.User, "] ", "]_")
+		if own := e.Style.Format == "vsftpd" || e.Style.Syslog.Tag == "vsftpd"; own {
+			line = appendName(line, e.User, ' ')
+		} else {
+			line = appendWithout(line, e.User, "] ", "]_")
+		}
 		line = append(line, "] "...)
 	}
 	if !kind.plain {
@@ -224,7 +227,8 @@ func (e *Entry) vsftpdRest(text string) (err error) {
 		e.Path = quoted
 		if from, to, ok := strings.Cut(quoted, " /"); ok {
 			e.Path, e.To = from, quoted[len(from)+1:]
-			e.Style.Ambiguous = strings.Contains(to, " /")
+			// Without a file of the first name there is but one.
+			e.Style.Ambiguous = strings.Contains(to, " /") || e.Status == Failed
 		}
 	case Chmod:
 		path, mode := lastWord(quoted)

@@ -66,7 +66,11 @@ func (d dialect) append(line []byte, e *Entry) []byte {
 	line = append(line, ' ')
 	line = appendCount(line, e.Bytes)
 	line = append(line, ' ')
-	line = d.appendName(line, cmp.Or(e.Path, none), d.blank, own)
+	path := cmp.Or(e.Path, none)
+	if d.group { // whose ? is read as a blank
+		path = strings.ReplaceAll(path, " ", "?")
+	}
+	line = d.appendName(line, path, d.blank, own)
 	line = d.appendKind(line, e, own)
 	user := d.blank
 	if d.raw && (e.Xfer.Mode != 'a' || d.rawMail) {
@@ -133,8 +137,6 @@ func (d dialect) appendName(line []byte, name string, blank byte, own bool) []by
 		switch c := name[i]; {
 		case c == '\n' || c == '\r':
 			line = append(line, d.control)
-		case c == ' ' && d.group: // which it reads back
-			line = append(line, blank)
 		case own:
 			line = append(line, c)
 		case c == ' ':
@@ -149,7 +151,6 @@ func (d dialect) appendName(line []byte, name string, blank byte, own bool) []by
 }
 
 func (d dialect) parse(p *Parser, line string, e *Entry) error {
-	e.Style.Format = d.name
 	rest, err := p.ctime(line, e)
 	if err != nil {
 		return err
@@ -278,7 +279,7 @@ func (d dialect) account(e *Entry, text string) error {
 // serves tells whether a word can be a service. Without a status behind it only
 // those that are known are believed: glftpd has a group there.
 func (d dialect) serves(service string, short bool) bool {
-	return d.group || !short || slices.Contains(services, service)
+	return !controlled(service) && (d.group || !short || slices.Contains(services, service))
 }
 
 func (d dialect) service(e *Entry, service string) {
