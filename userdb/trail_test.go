@@ -313,6 +313,9 @@ func TestTrailOfOtherVersions(t *testing.T) {
 	if got := history(t, db, Wanted{Number: 3}); !slices.Equal(got, []string{"3  changed a: gecos=>y secret=?>?"}) {
 		t.Errorf("of a later version it has %q", got)
 	}
+	if _, _, err := db.Undo(3); !errors.Is(err, ErrMalformed) || strings.Contains(err.Error(), "swordfish") {
+		t.Errorf("undoing what a later version did: %v", err)
+	}
 	must(t, db.Modify("a", func(u *User) error { u.Gecos = "z"; return nil }))
 }
 

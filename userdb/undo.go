@@ -140,6 +140,11 @@ func (e *Edits) undo(d *rawDelta, present, renewed []byte) error {
 // linesBefore returns what the lines of a user's record were before a delta, all
 // others being as they are now.
 func (e *Edits) linesBefore(d *rawDelta, present, renewed []byte) (map[string]string, error) {
+	for key := range keysOf(d.before, d.after) {
+		if !slices.ContainsFunc(e.layout, func(a attribute[User]) bool { return a.key == key }) {
+			return nil, fmt.Errorf("%w: attribute %.20q of user %q is unknown; was it written by a later version?", ErrMalformed, key, d.user)
+		}
+	}
 	lines := recordLines(present)
 	for _, a := range e.layout {
 		was, before := d.before[a.key]

@@ -43,6 +43,8 @@ The database keeps this with each change. It is bounded, to ` + strconv.Itoa(use
 were changed and ` + size(userdb.MaxTrailBytes) + `: the oldest go first. Of a change of more than ` + strconv.Itoa(userdb.MaxChangesetUsers) + `
 users at a time it is kept who made it, and no details. Logins are no changes,
 nor is what files amount to, nor that a login made a better hash of a password.
+Hashes that were replaced are kept for undo, and shown by nothing; like those in
+use, they are for whoever may read the database.
 
 ` + historyExitStatus,
 		Example: `  portreeve pw history alice
