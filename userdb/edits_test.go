@@ -3,6 +3,7 @@ package userdb
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -286,5 +287,42 @@ func TestEditsRemove(t *testing.T) {
 				t.Errorf("who changed meanwhile is removed: %v", err)
 			}
 		})
+	}
+}
+
+// What an import left that was ended goes with the next one, and what another one
+// has under its hands stays.
+func TestRebuildRemovesAbandoned(t *testing.T) {
+	db := At(filepath.Join(t.TempDir(), "users.db"))
+	file := func(name string, age time.Duration) string {
+		path := filepath.Join(filepath.Dir(db.Path()), name)
+		at := time.Now().Add(-age)
+		if err := errors.Join(os.WriteFile(path, []byte("x"), 0o600), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	abandoned, fresh, others := file(".users-1.new", time.Hour), file(".users-2.new", 0), file("users-3.new", time.Hour)
+	used := file(".users-4.new", time.Hour)
+	f, err := os.Open(used)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := tryLock(f); err != nil {
+		t.Fatal(err)
+	}
+	e := db.Edits()
+	putAll(t, e, many(0, rebuildFrom)...)
+	if err := e.Commit(nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(abandoned); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was abandoned stays: %v", err)
+	}
+	for _, path := range []string{fresh, others, used} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -55,5 +55,8 @@ func syncFolder(folder string) error {
 	return cmp.Or(err, d.Close())
 }
 
+// tryLock takes the lock that bbolt takes on a file, unless somebody has it.
+func tryLock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+
 // unlock gives up the lock that bbolt took on a file.
 func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -45,7 +46,8 @@ func (e *Edits) rebuild(noted *changer, done func(int)) error {
 
 func (e *Edits) rebuildOnce(path string, noted *changer, done func(int)) error {
 	folder := filepath.Dir(path)
-	f, err := os.CreateTemp(folder, ".users-*.new") // mode 0600
+	removeAbandoned(folder)
+	f, err := os.CreateTemp(folder, newFile) // mode 0600
 	if err != nil {
 		return fmt.Errorf("making a new user database: %w", err)
 	}
@@ -92,6 +94,34 @@ func (e *Edits) rebuildOnce(path string, noted *changer, done func(int)) error {
 		}
 		return nil
 	})
+}
+
+// newFile is the pattern of the name that a new file has until it takes its place.
+const newFile = ".users-*.new"
+
+// abandonedAfter is when a new file that nobody has locked is nobody's. Between two
+// locks, or before the first one, is less than that.
+const abandonedAfter = time.Minute
+
+// removeAbandoned removes new files of those who were ended while they filled them:
+// they have the hashes of everybody, and as many bytes as the database. What cannot
+// be removed stays.
+func removeAbandoned(folder string) {
+	names, _ := filepath.Glob(filepath.Join(folder, newFile)) // a folder with * in its name finds none, or others' like these
+	for _, name := range names {
+		info, err := os.Lstat(name)
+		if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) < abandonedAfter {
+			continue
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			continue
+		}
+		if tryLock(f) == nil {
+			os.Remove(name)
+		}
+		f.Close()
+	}
 }
 
 // merge fills b with the users that there are and the edits.
