@@ -23,6 +23,7 @@ type Edits struct {
 	db     DB
 	layout layout[User]
 	list   []edit
+	record []byte // of whom Put looks at
 	undoes uint64 // the changeset that they take back
 	number uint64 // of the changeset that they became
 }
@@ -145,9 +146,10 @@ func (e *Edits) Put(was Stored, u User) error {
 	case was.Exists() && was.User.Name != u.Name:
 		return invalid("user %q cannot be renamed", was.User.Name)
 	}
-	record := encode(e.layout, &u)
-	if !was.Exists() || !sameBut("changed", was.record, record) {
-		e.list = append(e.list, edit{name: u.Name, old: was.record, new: record})
+	e.record = e.layout.append(e.record[:0], &u)
+	if !was.Exists() || !sameBut("changed", was.record, e.record) {
+		// Both are kept without what they may be a part of: a line of a file, a larger array.
+		e.list = append(e.list, edit{name: strings.Clone(u.Name), old: was.record, new: bytes.Clone(e.record)})
 	}
 	return nil
 }

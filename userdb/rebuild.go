@@ -127,6 +127,17 @@ func removeAbandoned(folder string) {
 // merge fills b with the users that there are and the edits.
 func (e *Edits) merge(b *bolt.DB, done func(int)) error {
 	edits, written := e.list, 0
+	write := func(out []edit) error {
+		for len(out) > 0 {
+			n := min(len(out), addBatch)
+			if err := appendUsers(b, out[:n]); err != nil {
+				return err
+			}
+			out, written = out[n:], written+n
+			done(min(written, len(e.list)))
+		}
+		return nil
+	}
 	var old batch
 	for {
 		if err := e.db.view(old.fill); err != nil {
@@ -149,25 +160,18 @@ func (e *Edits) merge(b *bolt.DB, done func(int)) error {
 			}
 			out = append(out, edit{name: string(name), new: record})
 		}
-		if old.last {
-			for _, c := range edits {
-				if c.old != nil {
-					return c.conflict()
-				}
+		if err := write(out); err != nil {
+			return err
+		}
+		if !old.last {
+			continue
+		}
+		for _, c := range edits {
+			if c.old != nil {
+				return c.conflict()
 			}
-			out = append(out, edits...)
 		}
-		for len(out) > 0 {
-			n := min(len(out), addBatch)
-			if err := appendUsers(b, out[:n]); err != nil {
-				return err
-			}
-			out, written = out[n:], written+n
-			done(min(written, len(e.list)))
-		}
-		if old.last {
-			return nil
-		}
+		return write(edits)
 	}
 }
 

@@ -65,6 +65,7 @@ func (im *importer) read(ctx context.Context, entries iter.Seq2[userfile.Entry, 
 			return err
 		}
 		n++
+		e.Name = strings.Clone(e.Name) // it stays, and would keep its whole line
 		im.batch = append(im.batch, e)
 		if len(im.batch) == importBatch || e.Password != "" && len(im.batch) >= 2*runtime.NumCPU() {
 			if err := im.compare(ctx); err != nil {
