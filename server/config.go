@@ -287,6 +287,9 @@ func (c Config) Remarks() []string {
 	if c.Bonjour != "" {
 		all = append(all, "Bonjour: no name is announced; a responder of the system, such as Avahi, can do that")
 	}
+	if c.UploadPipe != "" && !c.UploadScript {
+		all = append(all, "UploadPipe: nothing is handed on without CallUploadScript")
+	}
 	if said := c.passedOver(); said != "" {
 		all = append(all, said)
 	}

@@ -521,6 +521,24 @@ func TestPending(t *testing.T) {
 	}
 }
 
+// What is without effect beside what else is said is told.
+func TestRemarks(t *testing.T) {
+	for text, want := range map[string]string{
+		"UploadPipe /run/x":                          "UploadPipe",
+		"UploadPipe /run/x\nCallUploadScript yes":    "",
+		"Bonjour name":                               "Bonjour",
+		"UploadSpool /srv/x\nCallUploadScript yes\n": "",
+	} {
+		c := DefaultConfig()
+		if _, err := Directives.Read(&c, strings.NewReader(text), "x.conf"); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(c.Remarks(), "\n"); want == "" && got != "" || !strings.HasPrefix(got, want) {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 // Debian's files ask PAM too, which is passed over beside another way, and said so.
 func TestAuthentication(t *testing.T) {
 	for text, want := range map[string]string{

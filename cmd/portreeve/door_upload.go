@@ -36,6 +36,7 @@ gets. That of Pure-FTPd works with our server, too, if UploadPipe names its pipe
 			{exitUploadScript, "it could not start"},
 		},
 		departs: []string{
+			"Whoever runs the server may run it; Pure-FTPd's takes root alone, also for -h.",
 			"It reads no pipe, and may be started before the server or after it; Pure-FTPd's server waits for the program, and this one for the server.",
 			"What is uploaded while it does not run is told when it does, and what it was killed at is told again. A slow program keeps no client waiting. Pure-FTPd's loses what it has read, and its sessions wait when the pipe is full.",
 			"Uploads that broke off are not told, and the program has UPLOAD_STATUS, too. Pure-FTPd's tells of them and has nothing to tell them by.",

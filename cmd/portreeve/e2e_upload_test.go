@@ -290,11 +290,7 @@ func TestUploadsAreTold(t *testing.T) {
 func (d *site) pureUploadScript(t *testing.T, script string) *teller {
 	t.Helper()
 	needs(t, "unshare", "pure-uploadscript")
-	kind := "-m"
-	if os.Getuid() != 0 {
-		kind = "-rm"
-	}
-	cmd := exec.Command("unshare", kind, "sh", "-c", `mount --bind "$1" /var/run && exec pure-uploadscript -r "$1/script"`, "sh", d.dir)
+	cmd := exec.Command("unshare", "-m", "sh", "-c", `mount --bind "$1" /var/run && exec pure-uploadscript -r "$1/script"`, "sh", d.dir)
 	return d.tellUploads(t, script, cmd)
 }
 
@@ -303,7 +299,8 @@ func (d *site) pureUploadScript(t *testing.T, script string) *teller {
 func TestUploadPipe(t *testing.T) {
 	t.Parallel()
 	d := newSite(t, nil)
-	d.configure(t, "CallUploadScript yes", "UploadPipe "+filepath.Join(d.dir, "pure-ftpd.upload.pipe"))
+	pipe := filepath.Join(d.dir, "pure-ftpd.upload.pipe")
+	d.configure(t, "CallUploadScript yes", "UploadPipe "+pipe)
 	d.start(t)
 	c := dialFTP(t, d, "alice")
 	store := func(names ...string) (want string) {
@@ -318,6 +315,21 @@ func TestUploadPipe(t *testing.T) {
 	}
 	const script = `echo "$1 $UPLOAD_VUSER $UPLOAD_SIZE $UPLOAD_PERMS" >>$D/told`
 	want := store("a b", "$(x)", "-c") // nobody is there, and nobody waits
+	if os.Getuid() != 0 {
+		// Only root can start that program. What anybody can see is what it would read.
+		f, err := os.Open(pipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		want := "\x02alice\x01" + d.path("a b") + "\x00\x02alice\x01" + d.path("$(x)") + "\x00\x02alice\x01" + d.path("-c") + "\x00"
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(f, got); err != nil || string(got) != want {
+			t.Errorf("the pipe has %q, %v", got, err)
+		}
+		d.allTold(t)
+		return
+	}
 	u := d.pureUploadScript(t, script)
 	came := func() bool { return d.told("told") == want }
 	eventually(t, "all are told", came)

@@ -107,13 +107,17 @@ func (j *Journal) makeRoom() error {
 	if j.others >= j.most {
 		return errFull
 	}
-	f, err := os.OpenFile(segmentPath(j.dir, j.number+1), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
+	for {
+		j.number++
+		f, err := os.OpenFile(segmentPath(j.dir, j.number), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+		switch {
+		case err == nil:
+			j.file, j.size, j.torn = f, 0, false
+			return nil
+		case !errors.Is(err, fs.ErrExist): // an upload of a server that is ending may have taken the number
+			return err
+		}
 	}
-	j.file, j.size, j.torn = f, 0, false
-	j.number++
-	return nil
 }
 
 // removed tells, now and then, whether somebody has removed the segment: a reader

@@ -307,6 +307,23 @@ func TestEmptied(t *testing.T) {
 	}
 }
 
+// A session that is cut off late may note its upload when the next server is there.
+func TestLate(t *testing.T) {
+	dir := private700(t, t.TempDir())
+	old := open(t, dir)
+	old.Close()
+	j := open(t, dir)
+	old.Add(upload("/late"))
+	j.Add(upload("/b"))
+	old.Close()
+	r := read(t, dir)
+	for _, want := range []string{"/late", "/b"} {
+		if rec := r.next(t); rec.Path != want {
+			t.Errorf("got %q, not %q", rec.Path, want)
+		}
+	}
+}
+
 // Two readers would tell everything twice, and two writers would mix.
 func TestOneOfEach(t *testing.T) {
 	dir := private700(t, t.TempDir())
