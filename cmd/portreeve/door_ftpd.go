@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 
+	"portreeve/config"
 	"portreeve/server"
 )
 
@@ -22,7 +25,8 @@ func doorFTPD() *door {
 no option names a configuration file, and otherwise options alone say everything; no
 file is read then. Each directive of portreeve.conf(5) is also an option by its long
 name, and so are --config, --db and --socket. Without --login, those log in who are
-in the database of "portreeve pw".`,
+in the database of "portreeve pw". The folders that anonymous sees by the server's
+address are those of ` + debianRoots + ` where that is there.`,
 		example: `  pure-ftpd /etc/pure-ftpd/pure-ftpd.conf
   pure-ftpd -B -S 192.0.2.1,21 -c 100 -C 8 -p 30000:30100 -u 1000`,
 		options: ftpdOptions,
@@ -30,22 +34,8 @@ in the database of "portreeve pw".`,
 			{0, "it ended because it was asked to, or it runs in the background"},
 			{exitFTPD, "an option, a directive or the configuration file is wrong, or it could not start"},
 		},
-		departs: []string{
-			"A port that is taken ends it with code 252, and the process id of the server that has the port stays in its file. Pure-FTPd exits with 0 and removes that file.",
-			"Why it cannot start is printed to standard error, where Pure-FTPd writes to descriptor 0 and the system's log.",
-			"SIGHUP makes it read its configuration again. Pure-FTPd ends.",
-			"It is not to be started by inetd: there is one process for all sessions.",
-			"Which users log in without --login is the database of \"portreeve pw\", and not PAM or the system's users: --login unix lets those in.",
-			"A value that is none is refused. Pure-FTPd starts with \"-k 200\", \"-I x\", \"-c -5\" and \"-U 999\", and takes them for something else.",
-			"A list of ciphers that begins with a dash is refused where it says nothing. Pure-FTPd goes round in a loop that SIGTERM does not end.",
-			"A client that drops the data connection of a download is answered 426. Pure-FTPd says nothing after its 150.",
-			"A client that goes while a passive port waits for it frees its place at once, and not when the time to be idle is over.",
-			"An upload that a quota refuses leaves nothing behind, and the file that was there as it was. Pure-FTPd has made an empty file by then, or emptied the old one.",
-			"A second AUTH TLS on a connection is refused. Pure-FTPd answers 234, and no handshake follows.",
-			"Where pure-certd says action:fallback and the file cannot be read, the server's own certificate is shown. Pure-FTPd 1.0.50 closes the connection.",
-			"An address of IPv6 in a reply to EPRT is written without a scope.",
-		},
-		run: runFTPD,
+		departs: sentences(serverDivergences()),
+		run:     runFTPD,
 	}
 }
 
@@ -111,8 +101,29 @@ func runFTPD(ctx context.Context, e *env, c *doorCall) int {
 	if file == "" {
 		file = "/dev/null" // options alone say everything
 	}
+	if !slices.ContainsFunc(said, func(o saying) bool { return o.long == "anonymousroots" }) {
+		if roots := addressRoots(debianRoots, file); roots != "" {
+			serve = append(serve, "--anonymousroots="+roots)
+		}
+	}
 	if _, err := execute(ctx, e, append(serve, "--config="+file)); err != nil {
 		return fatal(err.Error())
 	}
 	return exitDone
+}
+
+// debianRoots is where Debian's Pure-FTPd looks for anonymous roots by address; that
+// of others looks where AnonymousRoots has its default.
+const debianRoots = "/etc/pure-ftpd/pure-ftpd"
+
+// addressRoots returns the folder if it is there and the configuration names no other.
+func addressRoots(folder, file string) string {
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return ""
+	}
+	said, err := config.Statements(file)
+	if err != nil || slices.ContainsFunc(said, func(s config.Statement) bool { return strings.EqualFold(s.Name, "AnonymousRoots") }) {
+		return "" // serve tells what is wrong
+	}
+	return folder
 }

@@ -108,6 +108,14 @@ func (p *page) list(sentences []string) {
 	}
 }
 
+// groups writes sentences below headings.
+func (p *page) groups(groups []divergenceGroup) {
+	for _, g := range groups {
+		fmt.Fprintf(p, ".SS %s\n", config.Roff(g.heading))
+		p.list(sentences([]divergenceGroup{g}))
+	}
+}
+
 const migrationAbout = `Portreeve stands in for Pure-FTPd and each of its programs: called by one of their
 names, through a link or as a copy, it takes that program's options, prints its
 formats and exits with its codes. "make install DROPIN=1" makes the links. What calls
@@ -116,10 +124,29 @@ them, such as scripts and panels, goes on as it is.
 What follows is what each of them does otherwise. Most of it are defects that nobody
 can want back. Nothing that Pure-FTPd refuses is granted.`
 
+const migrationMoving = `Two commands move a server of Pure-FTPd here:
+
+  portreeve migrate --dry-run
+  portreeve migrate
+
+The first one shows the configuration as it would be, what is taken over and what is
+not; the second one writes it. Pure-FTPd's own files are only read. Users of PureDB
+files are imported with the hashes of their passwords, so that each logs in as
+before. What "portreeve migrate" prints ends with the commands to start this server,
+and with those to go back: users as they are by then are written as the files of
+pure-pw, and Pure-FTPd checks their passwords too, also those that were changed here.
+
+A directive that restricts and has no counterpart, or a value that is not understood,
+refuses all of it, since the server would otherwise allow what was forbidden. What is
+lost without harm, such as PAM, is told. Going back loses what Pure-FTPd's files have
+no place for: expiry, permissions, the demand for TLS and addresses of IPv6.`
+
 func writeMigration(w io.Writer) error {
 	p := newPage(migrationPage, "7", migrationPage, "For those who come from Pure-FTPd")
 	p.section("Description")
 	p.prose(migrationAbout)
+	p.section("Moving, and going back")
+	p.prose(migrationMoving)
 	p.section("Programs")
 	for _, d := range newDoors() {
 		p.term(bold(d.name)+"(8)", strings.ToUpper(d.what[:1])+d.what[1:]+".")
@@ -127,11 +154,15 @@ func writeMigration(w io.Writer) error {
 	for _, d := range newDoors() {
 		if len(d.departs) > 0 {
 			p.section(d.name)
+			if d.name == "pure-ftpd" {
+				p.groups(serverDivergences())
+				continue
+			}
 			p.list(d.departs)
 		}
 	}
 	p.section("See also")
-	p.WriteString(bold("portreeve") + "(8),\n" + bold("portreeve.conf") + "(5)")
+	p.WriteString(bold("portreeve") + "(8),\n" + bold("portreeve-migrate") + "(8),\n" + bold("portreeve.conf") + "(5)")
 	for _, d := range newDoors() {
 		p.WriteString(",\n" + bold(d.name) + "(8)")
 	}

@@ -231,3 +231,19 @@ func TestConvertSystem(t *testing.T) {
 		t.Error("there are users without a file of them")
 	}
 }
+
+// TestAddressRoots: a server in Pure-FTPd's place finds what that finds, unless its
+// configuration says otherwise.
+func TestAddressRoots(t *testing.T) {
+	dir := t.TempDir()
+	silent, said := filepath.Join(dir, "silent"), filepath.Join(dir, "said")
+	writeFile(t, silent, []byte("MinUID 1000\n"))
+	writeFile(t, said, []byte("anonymousroots /srv\n"))
+	for _, tt := range []struct{ folder, file, want string }{
+		{dir, "/dev/null", dir}, {dir, silent, dir}, {dir, said, ""}, {silent, silent, ""}, {filepath.Join(dir, "none"), silent, ""},
+	} {
+		if got := addressRoots(tt.folder, tt.file); got != tt.want {
+			t.Errorf("addressRoots(%q, %q) = %q, not %q", tt.folder, tt.file, got, tt.want)
+		}
+	}
+}
