@@ -93,37 +93,20 @@ tells what the program may say.`,
 // answer runs a command of ours with what pure-authd's options said. kind is how
 // that program calls the program which it runs.
 func (c *doorCall) answer(ctx context.Context, e *env, command, kind string) int {
-	said, _, err := getopt(c.options(), c.args) // other words are passed over, as there
-	if err != nil {
-		c.complain(e, err)
-		c.writeOptions(e.out)
+	args, given, ok := c.translate(e)
+	if !ok {
 		return exitDone
 	}
-	args := []string{command, "--at-once=1", "--time-limit=1m"}
-	given := make(map[string]string)
-	for _, s := range said {
-		switch {
-		case s.letter == 'h':
-			c.writeOptions(e.out)
-			return exitDone
-		case s.value == "":
-			args = append(args, "--"+s.long)
-		default:
-			given[s.long] = s.text
-			args = append(args, "--"+s.long+"="+s.text)
-		}
-	}
-	switch _, ok := given["pidfile"]; {
+	switch {
 	case !filepath.IsAbs(given["run"]):
 		c.say(e, "You must give -r /path/to/%s/program", kind)
 		return exitAnswerArgument
 	case given["socket"] == "":
 		c.say(e, "You must give -s /path/to/socket")
 		return exitAnswerArgument
-	case !ok && isRoot():
-		args = append(args, "--pidfile=/var/run/"+c.name+".pid")
 	}
-	switch _, err = execute(ctx, e, args); {
+	_, err := execute(ctx, e, append([]string{command, "--at-once=1", "--time-limit=1m"}, args...))
+	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, errUsage):
@@ -132,4 +115,34 @@ func (c *doorCall) answer(ctx context.Context, e *env, command, kind string) int
 	}
 	c.say(e, "%s", err)
 	return exitAnswerOther
+}
+
+// translate makes flags of ours from the options of a daemon, and returns what was
+// given by its long name. It returns false where the options were printed, which is
+// all then. Other words are passed over, as there; root has a file for the process
+// id without asking for it.
+func (c *doorCall) translate(e *env) (args []string, given map[string]string, ok bool) {
+	said, _, err := getopt(c.options(), c.args)
+	if err != nil {
+		c.complain(e, err)
+		c.writeOptions(e.out)
+		return nil, nil, false
+	}
+	given = make(map[string]string)
+	for _, s := range said {
+		switch {
+		case s.letter == 'h':
+			c.writeOptions(e.out)
+			return nil, nil, false
+		case s.value == "":
+			args = append(args, "--"+s.long)
+		default:
+			given[s.long] = s.text
+			args = append(args, "--"+s.long+"="+s.text)
+		}
+	}
+	if _, said := given["pidfile"]; !said && isRoot() {
+		args = append(args, "--pidfile=/var/run/"+c.name+".pid")
+	}
+	return args, given, true
 }

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"context"
-	"slices"
-)
+import "context"
 
 // exitUploadScript is how pure-uploadscript ends when it cannot start.
 const exitUploadScript = 255
@@ -52,36 +49,17 @@ gets. That of Pure-FTPd works with our server, too, if UploadPipe names its pipe
 
 // uploadScript runs our command with what pure-uploadscript's options said.
 func (c *doorCall) uploadScript(ctx context.Context, e *env) int {
-	said, _, err := getopt(c.options(), c.args) // other words are passed over, as there
-	if err != nil {
-		c.complain(e, err)
-		c.writeOptions(e.out)
+	args, given, ok := c.translate(e)
+	if !ok {
 		return exitDone
 	}
-	args := []string{"uploadscript"}
-	var given []string
-	for _, s := range said {
-		switch {
-		case s.letter == 'h':
-			c.writeOptions(e.out)
-			return exitDone
-		case s.value == "":
-			args = append(args, "--"+s.long)
-		default:
-			args = append(args, "--"+s.long+"="+s.text)
-		}
-		given = append(given, s.long)
-	}
-	if !slices.Contains(given, "run") {
+	if _, said := given["run"]; !said {
 		c.say(e, "Sorry, but I need -r <program to run>")
 		c.say(e, "")
 		c.writeOptions(e.out)
 		return exitDone
 	}
-	if !slices.Contains(given, "pidfile") && isRoot() {
-		args = append(args, "--pidfile=/var/run/"+c.name+".pid")
-	}
-	if _, err := execute(ctx, e, args); err != nil {
+	if _, err := execute(ctx, e, append([]string{"uploadscript"}, args...)); err != nil {
 		c.say(e, "%s", err)
 		return exitUploadScript
 	}
