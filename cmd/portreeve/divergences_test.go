@@ -27,7 +27,7 @@ var doorTests = map[string]string{
 var defects = []struct{ says, shown string }{
 	{"A port that is taken ends it with code 252", "TestPortIsTaken"},
 	{"goes round in a loop that SIGTERM does not end", "TestValuesThatAreNone"},
-	{"-M takes any number of megabytes", "TestPurePwText"},
+	{"-M takes any number of megabytes", "TestPurePwRefuses"},
 	{`"list -f FILE" lists that file`, "TestPurePwDefects"},
 	{`"mkdb -F FILE" makes it`, "TestPurePwDefects"},
 	{"makes several fields of one", "TestPurePwRefuses; migrate.txtar"},

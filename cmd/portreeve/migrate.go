@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -134,7 +135,7 @@ func runMigrate(ctx context.Context, e *env, opts migrateOptions) error {
 func (m *migration) importUsers(ctx context.Context) error {
 	path := m.db
 	if _, err := os.Lstat(m.db); errors.Is(err, fs.ErrNotExist) {
-		path = filepath.Join(filepath.Dir(m.db), fmt.Sprintf(".migrate-%d.db", os.Getpid()))
+		path = filepath.Join(filepath.Dir(m.db), ".migrate-"+rand.Text()+".db")
 		m.staged = path
 	}
 	m.edits = userdb.At(path).By(m.env.author()).Edits()
@@ -159,7 +160,6 @@ func (m *migration) importUsers(ctx context.Context) error {
 		}
 		return withHint(err, "--skip-refused goes on without; they cannot log in then")
 	}
-	m.Left = append(m.Left, m.odd...)
 	if len(m.users) > 0 {
 		n := m.counts[added] + m.counts[changed] + m.counts[unchanged]
 		m.did("users", fmt.Sprintf("%s of %s, in %s", counted(n, "user", "users"), strings.Join(m.users, ", "), m.db))

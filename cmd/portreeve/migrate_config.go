@@ -94,7 +94,7 @@ func (m *migration) addBeside() {
 // addAliases takes over other names for directories: a line with the name, a line
 // with the directory.
 func (m *migration) addAliases(path string) {
-	text, err := os.ReadFile(path)
+	text, err := readRegular(path)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			m.left("%s: %v; other names for directories are not taken over", path, err)
@@ -282,6 +282,9 @@ func (m *migration) authentication(said []config.Statement) (faults []error) {
 			m.keep(s.Name, s.Value, s.Origin)
 		}
 		kept++
+	}
+	if len(ways) == 0 {
+		m.left("who may log in: nothing is said, and Pure-FTPd asks PAM then, or the users of the system. UnixAuthentication lets these in")
 	}
 	if len(m.users) == 0 {
 		m.left("users: Pure-FTPd uses no PureDB file. \"portreeve pw import FILE\" imports one that it does not use")

@@ -108,7 +108,7 @@ func isDirectiveFile(name string) bool {
 // readDirectiveFile returns what a directive's file says: its first line that is
 // neither empty, nor a comment, nor says no.
 func readDirectiveFile(path string) (config.Statement, error) {
-	text, err := os.ReadFile(path)
+	text, err := readRegular(path)
 	if err != nil {
 		return config.Statement{}, err
 	}
@@ -124,9 +124,17 @@ func readDirectiveFile(path string) (config.Statement, error) {
 	return config.Statement{}, nil
 }
 
+// readRegular reads a file, and waits for nobody at a pipe.
+func readRegular(path string) ([]byte, error) {
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 // readDefaults tells what Debian's init script is told besides.
 func (m *migration) readDefaults(path string) {
-	text, err := os.ReadFile(path)
+	text, err := readRegular(path)
 	if err != nil {
 		return
 	}

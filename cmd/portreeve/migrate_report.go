@@ -82,7 +82,7 @@ const maxLeft = 40
 // tell prints the report.
 func (m *migration) tell() error {
 	m.commands()
-	m.Text = m.text
+	m.Text, m.Left = m.text, append(m.Left, m.odd...)
 	if m.json {
 		if m.Left == nil {
 			m.Left = []string{}
