@@ -169,18 +169,18 @@ func openUsers(e *env, name string, format userfile.Format) (*usersFile, error) 
 	if name == "-" {
 		return pipedUsers(e.in, format)
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading the users: %w", err)
-	}
-	info, err := f.Stat()
+	info, err := os.Stat(name) // before it is opened: a pipe would wait for somebody who writes
 	if err == nil && !info.Mode().IsRegular() {
-		f.Close()
 		if info.IsDir() {
 			return nil, usagef("%s is a folder", name)
 		}
 		return nil, withHint(usagef("%s is no regular file", name), "- reads from standard input")
 	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the users: %w", err)
+	}
+	info, err = f.Stat()
 	u := &usersFile{Source: f, format: format, close: func() { f.Close() }}
 	if err == nil {
 		u.size = info.Size()
