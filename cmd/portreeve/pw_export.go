@@ -56,7 +56,7 @@ is left may come from nowhere.
 		write := func(w io.Writer) error { return x.write(cmd.Context(), w) }
 		if to == "" {
 			err = write(e.out)
-		} else {
+		} else if err = replaceable(to, db.Path()); err == nil {
 			err = replaceFile(to, write)
 		}
 		x.progress.end()
@@ -133,6 +133,22 @@ func (x *exporter) tell(w io.Writer) {
 		}
 		fmt.Fprintf(w, "portreeve: %s: %s %s, of %s\n", x.format, a, why, visible(said))
 	}
+}
+
+// replaceable tells whether a file may be taken the place of: not that of the users
+// that are exported, and nothing that is no file, such as /dev/null.
+func replaceable(name, db string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil // it is not there, or making it will fail
+	}
+	if !info.Mode().IsRegular() {
+		return withHint(usagef("%s is no regular file", name), "without --out the users go to standard output")
+	}
+	if users, err := os.Stat(db); err == nil && os.SameFile(info, users) {
+		return usagef("%s is the database that is exported", name)
+	}
+	return nil
 }
 
 // replaceFile writes a file under another name and gives it its own when it is
