@@ -29,7 +29,6 @@ type Field[T any] struct {
 	Help    string         // sentences; the first stands alone in --help
 	AliasOf string         // another spelling of that row, which does the showing
 	Restart bool           // takes effect at the next start only
-	Pending bool           // accepted, but its feature is not there yet
 	Bind    func(*T) Value // the variable in a T
 }
 

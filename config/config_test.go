@@ -44,7 +44,7 @@ var sampleTable = Table[sample]{
 		Bind: func(s *sample) Value { return YesNo(&s.On) }},
 	{Name: "Verbose", Short: "v", Group: "Logs", Help: "Say more.",
 		Bind: func(s *sample) Value { return Level(&s.Verbose, 2) }},
-	{Name: "MaxClients", Flag: "clients", Short: "c", Group: "Limits", Pending: true, Help: "Most clients.",
+	{Name: "MaxClients", Flag: "clients", Short: "c", Group: "Limits", Help: "Most clients.",
 		Bind: func(s *sample) Value { return Count(&s.Count, 1, 1000) }},
 	{Name: "MaxIdle", Group: "Limits", Help: "How long to wait.",
 		Bind: func(s *sample) Value { return Span(&s.Idle, time.Minute, time.Second, 24*time.Hour) }},

@@ -28,11 +28,7 @@ func (t Table[T]) Flags(fs *pflag.FlagSet, defaults T) *Given[T] {
 	for i, f := range t {
 		scratch := defaults
 		v := f.Bind(&scratch)
-		usage := f.Summary()
-		if f.Pending {
-			usage += "; not yet in effect"
-		}
-		flag := fs.VarPF(&flagValue[T]{Value: v, given: g, row: i}, f.LongFlag(), f.Short, usage)
+		flag := fs.VarPF(&flagValue[T]{Value: v, given: g, row: i}, f.LongFlag(), f.Short, f.Summary())
 		flag.Annotations = map[string][]string{GroupAnnotation: {f.Group}}
 		if b, ok := v.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
 			flag.NoOptDefVal = "yes"

@@ -38,9 +38,6 @@ func TestFlags(t *testing.T) {
 		if got := flag.Annotations[GroupAnnotation]; !slices.Equal(got, []string{f.Group}) {
 			t.Errorf("--%s is in the group %v, not %s", flag.Name, got, f.Group)
 		}
-		if strings.HasSuffix(flag.Usage, "not yet in effect") != f.Pending {
-			t.Errorf("--%s is described as %q, though Pending is %v", flag.Name, flag.Usage, f.Pending)
-		}
 		if want := map[string]string{"Lights": "yes", "Verbose": "yes"}[f.Name]; flag.NoOptDefVal != want {
 			t.Errorf("--%s alone means %q, not %q", flag.Name, flag.NoOptDefVal, want)
 		}

@@ -14,7 +14,6 @@ type Setting struct {
 	Origin  string `json:"origin"` // "default", "file:line" or a flag
 	Default string `json:"default"`
 	Group   string `json:"group"`
-	Pending bool   `json:"pending,omitempty"`
 }
 
 // Settings lists what v holds, row by row, and where each value came from.
@@ -25,7 +24,7 @@ func (t Table[T]) Settings(v, defaults T, origins Origins) []Setting {
 			continue
 		}
 		s := Setting{Name: f.Name, Value: f.Bind(&v).String(), Origin: "default",
-			Default: f.Bind(&defaults).String(), Group: f.Group, Pending: f.Pending}
+			Default: f.Bind(&defaults).String(), Group: f.Group}
 		if o := origins[f.Name]; o != "" {
 			s.Origin = o
 		}
@@ -125,9 +124,6 @@ func (f Field[T]) help() string {
 	b.WriteString(f.Help)
 	if f.Restart {
 		b.WriteString(" Needs a restart.")
-	}
-	if f.Pending {
-		b.WriteString(" Not yet in effect.")
 	}
 	return b.String()
 }

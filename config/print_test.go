@@ -18,10 +18,10 @@ func TestSettings(t *testing.T) {
 	if want := []string{"Greeting", "File", "LogLevel", "Lights", "Verbose", "MaxClients", "MaxIdle", "Word", "Ports", "Umask"}; !slices.Equal(names, want) {
 		t.Errorf("rows are %v, not %v: an alias has none of its own", names, want)
 	}
-	if got, want := all[5], (Setting{"MaxClients", "7", "x.conf:3", "50", "Limits", true}); got != want {
+	if got, want := all[5], (Setting{"MaxClients", "7", "x.conf:3", "50", "Limits"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got, want := all[7], (Setting{"Word", "", "default", "one,two", "Limits", false}); got != want {
+	if got, want := all[7], (Setting{"Word", "", "default", "one,two", "Limits"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -103,7 +103,7 @@ func TestWriteSample(t *testing.T) {
 		"# Network\n", "# Limits\n",
 		"\n# What to say. And no more.\n#Greeting                     \"\"\n",
 		"\n# A file. Needs a restart.\n",
-		"\n# Most clients. Not yet in effect.\n#MaxClients                   50\n",
+		"\n# Most clients.\n#MaxClients                   50\n",
 		"#Word                         one,two\n",
 		"# Form: Shout word\n",
 	} {

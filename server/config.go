@@ -295,15 +295,3 @@ func (c Config) Remarks() []string {
 	}
 	return all
 }
-
-// Pending returns the names of the directives that differ from their default
-// although their feature is not there yet.
-func (c Config) Pending() []string {
-	var names []string
-	for _, f := range Directives.Changed(c, DefaultConfig()) {
-		if f.Pending {
-			names = append(names, f.Name)
-		}
-	}
-	return names
-}

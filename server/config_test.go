@@ -281,7 +281,7 @@ func TestDirectivesAreComplete(t *testing.T) {
 		switch {
 		case !ok || of.AliasOf != "":
 			t.Errorf("%s is another spelling of %s, which is no row that shows it", f.Name, f.AliasOf)
-		case of.Pending != f.Pending || of.Restart != f.Restart || of.Group != f.Group:
+		case of.Restart != f.Restart || of.Group != f.Group:
 			t.Errorf("%s differs from %s in more than its form", f.Name, f.AliasOf)
 		}
 	}
@@ -306,9 +306,6 @@ func TestDefaultsParse(t *testing.T) {
 	}
 	if err := defaults.Validate(); err != nil {
 		t.Errorf("the default configuration is refused: %v", err)
-	}
-	if names := defaults.Pending(); len(names) > 0 {
-		t.Errorf("the default configuration asks for what is not in effect: %v", names)
 	}
 }
 
@@ -506,18 +503,6 @@ func TestValidate(t *testing.T) {
 		if err := c.Validate(); (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, not %q", text, err, want)
 		}
-	}
-}
-
-func TestPending(t *testing.T) {
-	c := DefaultConfig()
-	for name, text := range map[string]string{"AltLog": "/var/log/x", "PureDB": "/etc/x.pdb", "MaxClientsNumber": "3"} {
-		if err := Directives.Set(&c, name, text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := c.Pending(); len(got) > 0 {
-		t.Errorf("got %v", got)
 	}
 }
 

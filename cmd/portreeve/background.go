@@ -24,9 +24,6 @@ const readyFD = 3 // the first of ExtraFiles
 
 // warnBackground tells what the log would, while somebody is looking.
 func warnBackground(e *env, cfg server.Config) {
-	if names := cfg.Pending(); len(names) > 0 {
-		fmt.Fprintln(e.err, "portreeve: not yet in effect: "+strings.Join(names, ", "))
-	}
 	for _, remark := range cfg.Remarks() {
 		fmt.Fprintln(e.err, "portreeve: "+remark)
 	}

@@ -33,8 +33,7 @@ func newConfigCheck(e *env) *cobra.Command {
 		Short: "Tell every fault of a configuration file",
 		Long: `Check reads a configuration file as serve would and tells every fault with file
 and line; then the exit status is 2. Of a good file it says so, and what
-else there is to know: which of its directives are accepted but not yet in
-effect, and which do nothing here.
+else there is to know, such as which of its directives do nothing here.
 
 ` + configFileHelp,
 		Example: "  portreeve config check ./portreeve.conf && systemctl reload portreeve",
@@ -74,9 +73,6 @@ func runConfigCheck(e *env, source *configSource) error {
 	said := "no configuration file: the defaults hold"
 	if path := source.path(); path != "" {
 		said = path + ": no faults"
-	}
-	if names := cfg.Pending(); len(names) > 0 {
-		said += "; not yet in effect: " + strings.Join(names, ", ")
 	}
 	for _, remark := range cfg.Remarks() {
 		said += "\n" + remark
@@ -127,11 +123,7 @@ func runConfigShow(e *env, opts configShowOptions) error {
 	}
 	t := table{header: []string{"DIRECTIVE", "VALUE", "FROM"}}
 	for _, s := range settings {
-		from := s.Origin
-		if s.Pending && s.Value != s.Default {
-			from += " (not yet in effect)"
-		}
-		t.add(s.Name, s.Value, from)
+		t.add(s.Name, s.Value, s.Origin)
 	}
 	return t.write(e.out)
 }

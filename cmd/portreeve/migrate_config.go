@@ -141,9 +141,6 @@ func (m *migration) complete() (err error) {
 		return err
 	}
 	m.text = m.statements()
-	for _, name := range m.cfg.Pending() {
-		m.left("%s is kept in the file, but has no effect yet", name)
-	}
 	for _, remark := range m.cfg.Remarks() {
 		m.left("%s", remark)
 	}

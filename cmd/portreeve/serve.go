@@ -156,9 +156,6 @@ func (d *daemon) greet(cfg server.Config) {
 	for _, l := range d.listens {
 		d.log.Info("listening", "addr", l.Addr().String())
 	}
-	if names := cfg.Pending(); len(names) > 0 {
-		d.log.Warn("not yet in effect: " + strings.Join(names, ", "))
-	}
 	for _, remark := range cfg.Remarks() {
 		d.log.Warn(remark)
 	}
@@ -365,7 +362,7 @@ func (d *daemon) openControl(ctx context.Context, cfg server.Config) (stop func(
 
 func (d *daemon) status() control.Status {
 	cfg := d.ftp.Config()
-	st := control.Status{Started: d.started, Draining: d.ftp.Draining(), Config: d.source.path(), UserDB: cfg.UserDB, NotInEffect: cfg.Pending(),
+	st := control.Status{Started: d.started, Draining: d.ftp.Draining(), Config: d.source.path(), UserDB: cfg.UserDB,
 		NoData: d.ftp.DataFailures(), Lost: d.lost(), Uploads: d.uploads(), Certificates: d.certs.Infos()}
 	for _, l := range d.listens {
 		st.Listen = append(st.Listen, l.Addr().String())

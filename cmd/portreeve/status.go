@@ -79,7 +79,6 @@ func writeStatus(w io.Writer, st control.Status) error {
 		{"listening", cmp.Or(strings.Join(st.Listen, ", "), "nowhere")},
 		{"configuration", cmp.Or(st.Config, "no file")},
 		{"user database", st.UserDB},
-		{"not in effect", strings.Join(st.NotInEffect, ", ")},
 	}, certificates, clients, []line{
 		{"sessions", fmt.Sprintf("%d now, %d at most, %d accepted, %d refused", t.Now, t.Peak, t.Accepted, t.Refused)},
 		{"limits", fmt.Sprintf("%s, %s", most(st.Limits.Max, "in all"), most(st.Limits.PerHost, "from one address"))},

@@ -357,7 +357,7 @@ func TestStatusCommand(t *testing.T) {
 	a := startAPI(t, func(s *control.Server) {
 		s.Status = func() control.Status {
 			return control.Status{Started: time.Now().Add(-26 * time.Hour), Listen: []string{"127.0.0.1:21", "[::1]:21"},
-				UserDB: "/u.db", NotInEffect: []string{"TLS", "AnonymousOnly"},
+				UserDB:  "/u.db",
 				Uploads: &control.Uploads{Spool: "/s", Waiting: 3, Lost: 2}}
 		}
 	})
@@ -365,7 +365,7 @@ func TestStatusCommand(t *testing.T) {
 	code, out, errs := a.portreeve(t, "status")
 	for _, line := range []string{"state          running\n", "version        " + version() + "\n", "(1d 2h ago)\n",
 		"listening      127.0.0.1:21, [::1]:21\n", "configuration  no file\n", "user database  /u.db\n",
-		"not in effect  TLS, AnonymousOnly\n", "sessions       3 now, 3 at most, 3 accepted, 0 refused\n",
+		"sessions       3 now, 3 at most, 3 accepted, 0 refused\n",
 		"limits         50 in all, no limit from one address\n", "downloaded     1.0 KiB in 0 whole files\n", " goroutines\n",
 		"upload script  3 uploads wait, 2 are not told of; portreeve uploadscript does not run\n"} {
 		if !strings.Contains(out, line) {

@@ -21,11 +21,10 @@ type Status struct {
 	Uptime  int64     `json:"uptime"` // seconds
 
 	// Told by the daemon; Started, too
-	Listen      []string `json:"listen"`
-	Draining    bool     `json:"draining"` // shutting down: no new sessions, old ones end
-	Config      string   `json:"config"`   // file, "" if none
-	UserDB      string   `json:"user_db"`
-	NotInEffect []string `json:"not_in_effect"` // directives given whose feature is still to come
+	Listen   []string `json:"listen"`
+	Draining bool     `json:"draining"` // shutting down: no new sessions, old ones end
+	Config   string   `json:"config"`   // file, "" if none
+	UserDB   string   `json:"user_db"`
 
 	Certificates []cert.Info `json:"certificates"` // that clients are shown, in the order of the configuration
 
@@ -67,7 +66,6 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {
 	}
 	// Lists, not null, for those who loop over them.
 	st.Listen = append([]string{}, st.Listen...)
-	st.NotInEffect = append([]string{}, st.NotInEffect...)
 	if st.NoData == nil {
 		st.NoData = map[string]int64{}
 	}
