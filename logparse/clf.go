@@ -112,7 +112,7 @@ func parseCLF(p *Parser, line string, e *Entry) (err error) {
 	if e.Status, err = ended(code, clfWhole, clfCut, clfFailed); err != nil {
 		return err
 	}
-	if e.Path, err = unescape(path); err != nil {
+	if e.Path, err = p.unescape(path); err != nil {
 		return err
 	}
 	if e.Bytes, err = count(bytes); err != nil {

@@ -14,12 +14,13 @@ type Parser struct {
 	// so that the last place where a line can be parted is the likeliest.
 	RawNames bool
 
-	last   int64          // the second of the line before
-	hour   hour           // the last that was read in full
-	offset string         // the last that was read, and
-	fixed  *time.Location // where that is
-	fields []string       // of W3C's header; nil is ours
-	text   []byte         // of the last message, written again
+	last    int64          // the second of the line before
+	hour    hour           // the last that was read in full
+	offset  string         // the last that was read, and
+	fixed   *time.Location // where that is
+	fields  []string       // of W3C's header; nil is ours
+	text    []byte         // to write in
+	attempt Entry          // at a message
 }
 
 // Parse reads one line, without its end. What an error leaves in the entry means

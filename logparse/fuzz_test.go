@@ -1,12 +1,14 @@
 package logparse
 
 import (
+	"encoding/json"
 	"math"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // fields are what there is to compare, by what says it.
@@ -140,6 +142,9 @@ func compare(t *testing.T, f *Format, e Entry) {
 	if e.Event == Message && f.Name == "syslog" && got.Event != Message { // it looks like something else: so it is
 		return
 	}
+	if f.Name == "json" {
+		checkJSON(t, line, e)
+	}
 	want := expect(*f, e)
 	if got.Event != e.Event || !got.Time.Equal(want.Time) {
 		t.Fatalf("%s: %q is read as event %d at %v, not %d at %v", f.Name, line, got.Event, got.Time, e.Event, want.Time)
@@ -151,5 +156,26 @@ func compare(t *testing.T, f *Format, e Entry) {
 		if a, b := c.of(&got), c.of(&want); a != b {
 			t.Errorf("%s: %q has %s %v, not %v", f.Name, line, c.name, a, b)
 		}
+	}
+}
+
+// checkJSON has the library read a line.
+func checkJSON(t *testing.T, line string, e Entry) {
+	t.Helper()
+	var got struct {
+		Time  time.Time
+		Path  string
+		Raw   []byte `json:"path_base64"`
+		Bytes int64
+	}
+	if err := json.Unmarshal([]byte(line), &got); err != nil || !utf8.ValidString(line) {
+		t.Fatalf("%q is no JSON: %v", line, err)
+	}
+	path := got.Path
+	if got.Raw != nil {
+		path = string(got.Raw)
+	}
+	if path != e.Path || got.Bytes != max(e.Bytes, 0) || !got.Time.Equal(e.Time) {
+		t.Fatalf("%q is read as %+v", line, got)
 	}
 }

@@ -209,22 +209,22 @@ func (p *Parser) stamped(letter byte, layout, text string) (t time.Time, ok bool
 // message reads what a program said: by its words, as a message of somebody, or
 // as it stands, whichever is first to be written again as it was.
 func (p *Parser) message(program, text string, e *Entry) error {
-	read := []func(e *Entry) bool{
-		func(e *Entry) bool { return e.pure(text, true) },
-		func(e *Entry) bool { return e.pure(text, false) },
-	}
-	write := appendPure
-	if program == "vsftpd" {
-		read, write = []func(e *Entry) bool{func(e *Entry) bool { return e.vsftpdText(text) == nil }}, appendVsftpdText
-	}
-	for _, as := range read {
-		attempt := *e
-		if !as(&attempt) {
-			break
+	try := &p.attempt
+	for _, words := range []bool{true, false} {
+		*try = *e
+		if program == "vsftpd" {
+			if try.vsftpdText(text) != nil {
+				break
+			}
+			p.text = appendVsftpdText(p.text[:0], try)
+		} else {
+			if !try.pure(text, words) {
+				break
+			}
+			p.text = appendPure(p.text[:0], try)
 		}
-		p.text = write(p.text[:0], &attempt)
 		if string(p.text) == text {
-			*e = attempt
+			*e = *try
 			return nil
 		}
 	}

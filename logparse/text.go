@@ -188,7 +188,7 @@ var unescaped = func() (table [256]bool) {
 }()
 
 // unescape reads what appendEscaped wrote.
-func unescape(text string) (string, error) {
+func (p *Parser) unescape(text string) (string, error) {
 	if text == "" {
 		return "", wrong("path", text)
 	}
@@ -199,8 +199,7 @@ func unescape(text string) (string, error) {
 	if first == len(text) {
 		return text, nil
 	}
-	path := make([]byte, first, len(text))
-	copy(path, text)
+	path := append(p.text[:0], text[:first]...)
 	for i := first; i < len(text); i++ {
 		if unescaped[text[i]] {
 			path = append(path, text[i])
@@ -217,6 +216,7 @@ func unescape(text string) (string, error) {
 		path = append(path, c)
 		i += 2
 	}
+	p.text = path
 	return string(path), nil
 }
 

@@ -98,11 +98,11 @@ func parseW3C(p *Parser, line string, e *Entry) error {
 		return err
 	}
 	for i, name := range []string{"c-ip", "cs-method", "cs-uri-stem", "sc-status"} {
-		if err := w3cField(e, name, words[i+2]); err != nil {
+		if err := p.w3cField(e, name, words[i+2]); err != nil {
 			return err
 		}
 	}
-	return w3cField(e, "sc-bytes", bytes)
+	return p.w3cField(e, "sc-bytes", bytes)
 }
 
 // w3cListed reads a line by the fields of the header.
@@ -127,7 +127,7 @@ func (p *Parser) w3cListed(line string, e *Entry) error {
 		case "time":
 			clock = words[i]
 		default:
-			if err := w3cField(e, name, words[i]); err != nil {
+			if err := p.w3cField(e, name, words[i]); err != nil {
 				return err
 			}
 		}
@@ -156,7 +156,7 @@ func isoTime(date, clock string) (t time.Time, ok bool) {
 }
 
 // w3cField takes one field into the entry.
-func w3cField(e *Entry, name, text string) (err error) {
+func (p *Parser) w3cField(e *Entry, name, text string) (err error) {
 	switch name {
 	case "c-ip":
 		e.Host = known(text)
@@ -172,7 +172,7 @@ func w3cField(e *Entry, name, text string) (err error) {
 			return wrong("method", text)
 		}
 	case "cs-uri-stem":
-		e.Path, err = unescape(text)
+		e.Path, err = p.unescape(text)
 	case "sc-status":
 		e.Status, err = ended(text, w3cWhole, w3cCut, w3cFailed)
 	case "sc-bytes":

@@ -2,9 +2,11 @@ package server
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"portreeve/config"
+	"portreeve/logparse"
 	"portreeve/server/lang"
 )
 
@@ -432,7 +434,7 @@ var Directives = config.Table[Config]{
 		Help: "Have the process id in the lines of the system's log.",
 		Bind: func(c *Config) config.Value { return config.YesNo(&c.LogPID) }},
 	{Name: "AltLog", Short: "O", Group: groupLogs,
-		Help: "A log of transfers, as format:path; the formats are clf, stats, w3c and xferlog, and a path alone is clf. Further lines add further logs. A transfer that broke off is 206 in clf, 426 in w3c and i in xferlog. A file that was moved away is made anew.",
+		Help: "A log of transfers, as format:path; a path alone is clf. The formats are " + strings.Join(logparse.Names(), ", ") + ". Further lines add further logs. A transfer that broke off is 206 in clf, 426 in w3c, i in xferlog and incomplete in json. A file that was moved away is made anew.",
 		Bind: func(c *Config) config.Value { return altLogs(&c.AltLog) }},
 
 	{Name: "ControlSocket", Group: groupControl, Restart: true,
