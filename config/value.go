@@ -181,6 +181,11 @@ func Count[N int | int64](p *N, low, high N) Value {
 		func(n N) string { return strconv.FormatInt(int64(n), 10) })
 }
 
+// Percent is a whole number from 0 to 100; a percent sign may stand behind it.
+func Percent(p *int) Value {
+	return Of(p, "percent", func(s string) (int, error) { return number(strings.TrimSuffix(s, "%"), 0, 100) }, strconv.Itoa)
+}
+
 // Level is a boolean that may be said twice to mean more, such as Pure-FTPd's
 // VerboseLog: each yes adds one, up to most; a number sets it.
 func Level(p *int, most int) Value { return &level{p: p, most: most} }

@@ -179,7 +179,7 @@ var Directives = config.Table[Config]{
 		Bind: func(c *Config) config.Value { return config.YesNo(&c.QuotaFile) }},
 	{Name: "MaxDiskUsage", Flag: "maxdiskusagepct", Short: "k", Group: groupLimits,
 		Help: "Refuse uploads when the disk is fuller than so many percent; 0 is no limit. It is the disk that the file would be on, as df shows it, and holds for everybody.",
-		Bind: func(c *Config) config.Value { return config.Count(&c.MaxDiskUsage, 0, 100) }},
+		Bind: func(c *Config) config.Value { return config.Percent(&c.MaxDiskUsage) }},
 	{Name: "MaxLoad", Short: "m", Group: groupLimits,
 		Help: "Refuse anonymous downloads while the load is this high; 0 is no limit. It is the system's average over five minutes, and may have a fraction: 4.5.",
 		Bind: func(c *Config) config.Value { return load(&c.MaxLoad) }},
