@@ -20,6 +20,10 @@ import (
 // into the system's files.
 const lock = "!"
 
+// NoAddress is an address that no client has, for a list that would be empty without
+// it and allow all.
+const NoAddress = "0.0.0.0"
+
 // FormatUser returns what follows the name in the user's line of pureftpd.passwd,
 // and names the attributes that a line cannot hold. What would let somebody in who
 // may not log in by now is not written: the password of a user that is disabled or
@@ -99,7 +103,7 @@ func formatPatterns(list userdb.Patterns, allows bool) (text string, whole bool)
 		}
 	}
 	if len(words) == 0 && len(list) > 0 && allows {
-		words = []string{"0.0.0.0"}
+		words = []string{NoAddress}
 	}
 	return strings.Join(words, ","), whole
 }

@@ -44,10 +44,34 @@ func pureUser(n int, name, fields string) Entry {
 		said.Disabled = locked || u.Disabled
 		said.Expires, said.Perms, said.TLS = u.Expires, u.Perms, u.TLS
 		said.Created, said.Changed = u.Created, u.Changed
+		said.AllowClient = withIPv6(said.AllowClient, u.AllowClient, true)
+		said.DenyClient = withIPv6(said.DenyClient, u.DenyClient, false)
+		said.AllowLocal = withIPv6(said.AllowLocal, u.AllowLocal, true)
+		said.DenyLocal = withIPv6(said.DenyLocal, u.DenyLocal, false)
 		*u = said
 		return nil
 	}
 	return e
+}
+
+// withIPv6 returns what a line says of a list, and the addresses of IPv6 that the list
+// had: a line cannot hold them. An empty list that allows is one of all addresses,
+// and stays that.
+func withIPv6(said, had userdb.Patterns, allows bool) userdb.Patterns {
+	six := func(p userdb.Pattern) bool { return p.Host == "" && p.Prefix.Addr().Is6() }
+	if allows && len(said) == 0 || !slices.ContainsFunc(had, six) {
+		return said
+	}
+	all := slices.Clone(said)
+	if allows && said.String() == puredb.NoAddress { // what is written where nothing else was left
+		all = nil
+	}
+	for _, p := range had {
+		if six(p) && !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 func readPureDB(from io.ReaderAt, size int64, emit func(Entry) bool) error {

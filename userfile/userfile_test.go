@@ -152,8 +152,10 @@ func TestSetKeeps(t *testing.T) {
 	there := userdb.New("joe")
 	there.Disabled, there.Perms, there.TLS = true, userdb.PermRead, userdb.TLSData
 	there.Expires = time.Unix(4e9, 0).UTC()
+	there.AllowClient, _ = userdb.ParsePatterns("2001:db8::/32")
+	there.DenyClient, _ = userdb.ParsePatterns("192.0.2.7,2001:db8::7")
 	for format, file := range map[Format]string{
-		PureText: "joe:" + someHash + ":7:8:Joe:/srv/joe/./\n",
+		PureText: "joe:" + someHash + ":7:8:Joe:/srv/joe/./::::::::::0.0.0.0:192.0.2.7:\n",
 		ProFTPD:  "joe:" + someHash + ":7:8:Joe:/srv/joe:/bin/sh\n",
 		CSV:      "name,password,uid,gid,gecos,home,perms\njoe," + someHash + ",7,8,Joe,/srv/joe,\n",
 		JSON:     `{"name":"joe","password":"` + someHash + `","uid":7,"gid":8,"gecos":"Joe","home":"/srv/joe"}`,
@@ -168,6 +170,26 @@ func TestSetKeeps(t *testing.T) {
 			if err := e.Set(&got); err != nil || len(differences(got, want)) > 0 {
 				t.Errorf("%s: %+v, which differs in %v, %v", format, got, differences(got, want), err)
 			}
+		}
+	}
+}
+
+// Addresses of IPv6 stay on the lists of somebody who is there already, since a line
+// of pure-pw has no room for them; but all addresses stay all of them.
+func TestWithIPv6(t *testing.T) {
+	for _, tt := range []struct {
+		said, had string
+		allows    bool
+		want      string
+	}{
+		{"10.0.0.0/8", "192.0.2.7,::1", true, "10.0.0.0/8,::1"}, {"10.0.0.0/8", "192.0.2.7,::1", false, "10.0.0.0/8,::1"},
+		{"", "::1", true, ""}, {"", "::1", false, "::1"}, {"0.0.0.0", "::1", true, "::1"}, {"0.0.0.0", "::1", false, "0.0.0.0,::1"},
+		{"0.0.0.0", "10.0.0.1", true, "0.0.0.0"}, {"", "10.0.0.1,host.example", false, ""},
+	} {
+		said, err1 := userdb.ParsePatterns(tt.said)
+		had, err2 := userdb.ParsePatterns(tt.had)
+		if got := withIPv6(said, had, tt.allows).String(); got != tt.want || err1 != nil || err2 != nil {
+			t.Errorf("%q where %q was is %q, not %q", tt.said, tt.had, got, tt.want)
 		}
 	}
 }
