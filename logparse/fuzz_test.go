@@ -105,6 +105,7 @@ func FuzzEntry(f *testing.F) {
 	f.Add(int64(0), int64(15e8), uint32(0x20), "::1", "a h U 1 2 /x", "/", "] ", int64(0), 1e9)
 	f.Add(int64(1e9), int64(0), uint32(0x133), `a" b`, `x] OK LOGIN: Client "h"`, `/a /b", 5 bytes`, "/x: y", int64(7), 2048.0)
 	f.Add(int64(1e9), int64(0), uint32(0x207), "h", "(x@y) [INFO] Logout.", ") [INFO] /x uploaded  (5 bytes, 1.00KB/sec)", " [01/Jan/2026:00:00:00 +0000] \"", int64(7), 2048.0)
+	f.Add(int64(1e9), int64(0), uint32(0x200), "h", "x@y) [INFO] Logout.", "/a", "ftp", int64(7), 2048.0)
 	f.Fuzz(func(t *testing.T, unix, took int64, kind uint32, host, user, path, more string, bytes int64, rate float64) {
 		if unix < 0 || unix > lastSecond || math.IsNaN(rate) || rate < 0 || rate > 1e9 || len(host)+len(user)+len(path)+len(more) > 2000 {
 			return
