@@ -141,37 +141,51 @@ func TestBandwidthReload(t *testing.T) {
 }
 
 // TestBandwidthOnSockets keeps a rate over real sockets, where the kernel copies.
+// None may ever be faster. A machine with much else to do is slower, now and then.
 func TestBandwidthOnSockets(t *testing.T) {
 	for _, sessions := range []int{1, 8} {
-		const rate, took = 8 << 20, 3
+		const rate, took, tries = 8 << 20, 3, 4
 		r := newRig(t, func(c *Config) { c.UserBandwidth.Down = rate })
 		r.put("f", strings.Repeat("x", rate*took/sessions))
-		var data []net.Conn
-		var clients []*client
-		for range sessions {
-			c := r.greet()
-			clients, data = append(clients, c), append(data, c.epsv())
-		}
-		start := time.Now()
-		for _, c := range clients {
-			c.say("RETR f")
-		}
-		var all sync.WaitGroup
-		for _, d := range data {
-			all.Go(func() { io.Copy(io.Discard, d) })
-		}
-		all.Wait()
-		seconds := time.Since(start).Seconds()
-		t.Logf("%d sessions: %.1f%% of the rate", sessions, took/seconds*100)
-		// A machine with much else to do is slower, and none may be faster.
-		if seconds < took*0.97 || seconds > took*1.25 {
-			t.Errorf("%d sessions moved in %.2f s what takes %d", sessions, seconds, took)
-		}
-		for _, c := range clients {
-			c.want(150)
-			c.want(226)
+		for try := 1; ; try++ {
+			seconds := r.fetchTogether(sessions)
+			t.Logf("%d sessions: %.1f%% of the rate", sessions, took/seconds*100)
+			if seconds < took*0.97 || seconds > took*1.25 && try == tries {
+				t.Fatalf("%d sessions moved in %.2f s what takes %d", sessions, seconds, took)
+			}
+			if seconds <= took*1.25 {
+				break
+			}
 		}
 	}
+}
+
+// fetchTogether has so many sessions of one user download at a time, and returns the
+// seconds until the last is done.
+func (r *rig) fetchTogether(sessions int) float64 {
+	var data []net.Conn
+	var clients []*client
+	for range sessions {
+		c := r.greet()
+		clients, data = append(clients, c), append(data, c.epsv())
+	}
+	start := time.Now()
+	for _, c := range clients {
+		c.say("RETR f")
+	}
+	var all sync.WaitGroup
+	for _, d := range data {
+		all.Go(func() { io.Copy(io.Discard, d) })
+	}
+	all.Wait()
+	seconds := time.Since(start).Seconds()
+	for _, c := range clients {
+		c.want(150)
+		c.want(226)
+		c.say("QUIT")
+		c.want(221)
+	}
+	return seconds
 }
 
 func TestBandwidthRows(t *testing.T) {
