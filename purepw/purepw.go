@@ -228,8 +228,10 @@ func replace(in *os.File, path, login string, change func(bool, *Entry) (*Entry,
 		}
 		out.WriteString(line + "\n")
 	}
-	err = cmp.Or(out.Flush(), keepOwner(temp, in), temp.Sync(), temp.Close())
-	if err = cmp.Or(err, os.Rename(temp.Name(), path)); err != nil {
+	if err = cmp.Or(out.Flush(), keepOwner(temp, in), temp.Sync(), temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path) // never of one that is not whole
+	}
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return syncFolder(filepath.Dir(path))

@@ -3,10 +3,12 @@ package purepw
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -70,6 +72,42 @@ func TestFailedEditLeavesNothing(t *testing.T) {
 	}
 	if err := f.Edit("a", false, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+// TestFullDisk has an edit fail while it writes: the text stays as it was.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	f := At(filepath.Join(dir, "p"))
+	text := strings.Repeat("joe:$1$x$y:1:1::/h\n", 10_000)
+	if err := os.WriteFile(f.Path(), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A limit of the process does what a full disk does. It is everybody's, so that
+	// this test is not for running beside others.
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	low := limit
+	low.Cur = 64 << 10
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &low); err != nil {
+		t.Fatal(err)
+	}
+	err := f.Edit("ann", true, func(bool, *Entry) (*Entry, error) { e := New("ann"); return &e, nil })
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, syscall.EFBIG) {
+		t.Errorf("writing more than may be: %v", err)
+	}
+	if got, err := os.ReadFile(f.Path()); err != nil || string(got) != text {
+		t.Errorf("the text has %d bytes of %d, %v", len(got), len(text), err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("%v is left, %v", left, err)
 	}
 }
 

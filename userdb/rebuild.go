@@ -89,7 +89,11 @@ func (e *Edits) rebuildOnce(path string, noted *changer, done func(int)) error {
 		if err != nil {
 			return err
 		}
-		if err := cmp.Or(b.Sync(), b.Close(), os.Rename(f.Name(), path), syncFolder(folder)); err != nil {
+		err = cmp.Or(b.Sync(), b.Close())
+		if err == nil {
+			err = os.Rename(f.Name(), path) // never of one that is not whole
+		}
+		if err = cmp.Or(err, syncFolder(folder)); err != nil {
 			return fmt.Errorf("writing the new user database: %w", err)
 		}
 		return nil

@@ -160,7 +160,10 @@ func writePureDB(path string, text purepw.File) error {
 			}
 		}
 	}
-	return cmp.Or(puredb.Write(temp, lines), temp.Sync(), temp.Close(), os.Rename(temp.Name(), path))
+	if err := cmp.Or(puredb.Write(temp, lines), temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), path) // never of one that is not whole
 }
 
 // commitBatch is how many users are looked up at a time.

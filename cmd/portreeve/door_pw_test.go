@@ -301,6 +301,19 @@ func TestPurePwKeepsPureDB(t *testing.T) {
 	if fields, err := f.Get("x"); err != nil || !strings.Contains(fields, ":5:5::/x/./:") {
 		t.Errorf("user x is %q, %v", fields, err)
 	}
+
+	// What cannot be made does not take the place of what is there.
+	writeFile(t, h.dir+"/p", []byte(text+strings.Repeat("n", 70_000)+":$1$x$y:1:1::/h\n"))
+	want, err = os.ReadFile(h.dir + "/real")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, code := h.run("", "mkdb", "real", "-f", "p"); code != exitPwOther {
+		t.Errorf("a line that is too long: code %d, %s", code, out)
+	}
+	if got, err := os.ReadFile(h.dir + "/real"); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("a PureDB file that could not be made has replaced the one there (%v)", err)
+	}
 }
 
 // TestPurePwDatabase works without a text.

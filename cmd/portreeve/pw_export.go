@@ -164,9 +164,14 @@ func replaceFile(name string, write func(io.Writer) error) error {
 		f.Close()
 		return err
 	}
-	if err := cmp.Or(f.Close(), os.Rename(f.Name(), name)); err != nil {
+	if err := f.Close(); err != nil {
 		return err
 	}
+	return cmp.Or(os.Rename(f.Name(), name), syncFolder(folder))
+}
+
+// syncFolder brings the names in a folder to disk.
+func syncFolder(folder string) error {
 	d, err := os.Open(folder)
 	if err != nil {
 		return err
