@@ -135,7 +135,7 @@ func runMigrate(ctx context.Context, e *env, opts migrateOptions) error {
 func (m *migration) importUsers(ctx context.Context) error {
 	path := m.db
 	if _, err := os.Lstat(m.db); errors.Is(err, fs.ErrNotExist) {
-		path = filepath.Join(filepath.Dir(m.db), ".migrate-"+rand.Text()+".db")
+		path = filepath.Join(filepath.Dir(m.db), stagedDB+rand.Text()+".db")
 		m.staged = path
 	}
 	m.edits = userdb.At(path).By(m.env.author()).Edits()

@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"portreeve/userdb"
 )
@@ -33,6 +36,11 @@ func (m *migration) write() (err error) {
 			return err
 		}
 	}
+	unlock, err := m.claim()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	conf, err := m.stage()
 	if err != nil {
 		return err
@@ -46,12 +54,60 @@ func (m *migration) write() (err error) {
 	if err := m.keepOld(); err != nil {
 		return err
 	}
-	return os.Rename(conf, m.Config)
+	if err := os.Rename(conf, m.Config); err != nil {
+		return err
+	}
+	_ = syncFolder(m.to) // both are there now, and neither is taken back for this
+	return nil
+}
+
+// The names of what is staged.
+const (
+	stagedConf = "." + configName + "-"
+	stagedDB   = ".migrate-"
+)
+
+// claim keeps other migrations out of the folders that are written to, and removes
+// what one left there that was ended in the middle: its database has everybody's
+// hashes. A file system without locks keeps nobody out, and nothing is removed.
+func (m *migration) claim() (unlock func(), err error) {
+	var locked []*os.File
+	unlock = func() {
+		for _, f := range locked {
+			f.Close()
+		}
+	}
+	for _, dir := range slices.Compact([]string{m.to, filepath.Dir(m.db)}) {
+		f, err := os.Open(dir)
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		locked = append(locked, f)
+		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+		case errors.Is(err, unix.EWOULDBLOCK):
+			unlock()
+			return nil, fmt.Errorf("another migration writes to %s", dir)
+		case err == nil:
+			removeStaged(dir)
+		}
+	}
+	return unlock, nil
+}
+
+// removeStaged removes what is staged in a folder. What cannot be removed stays.
+func removeStaged(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Type().IsRegular() && (strings.HasPrefix(e.Name(), stagedConf) || strings.HasPrefix(e.Name(), stagedDB)) {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // stage writes the configuration under another name.
 func (m *migration) stage() (string, error) {
-	f, err := os.CreateTemp(m.to, "."+configName+"-*")
+	f, err := os.CreateTemp(m.to, stagedConf+"*")
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +155,7 @@ func (m *migration) writeUsers() (takeBack func() error, err error) {
 	if err := os.Link(m.staged, m.db); err != nil { // never over one that somebody made meanwhile
 		return takeBack, err
 	}
-	return func() error { return os.Remove(m.db) }, nil
+	return func() error { return os.Remove(m.db) }, syncFolder(filepath.Dir(m.db))
 }
 
 // keepOld keeps a configuration that is to be replaced under a name that is free.
