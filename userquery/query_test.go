@@ -91,6 +91,7 @@ func TestMatch(t *testing.T) {
 		{"gid=1002 and disabled", true, false}, {"gid=1002 and not disabled", false, false}, {"gid=1003 or disabled", true, true},
 		{"gid=1003 or disabled and name=bob", false, true}, {"(gid=1003 or disabled) and name=bob", false, true},
 		{"(gid=1003 or disabled)and(name=alice)", true, false}, {"NOT (disabled OR caged=no)", false, true}, {"not not disabled", true, false},
+		{"not disabled and gid=1003", false, true}, {"not gid=1002 and gid=1002", false, false},
 		{"\tdisabled\nand\r\nname = alice", true, false},
 	} {
 		q := parse(t, tt.text)

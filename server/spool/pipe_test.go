@@ -105,6 +105,23 @@ func TestPipe(t *testing.T) {
 	}
 }
 
+// What is in the pipe and not read yet is not done: a machine that stops loses it.
+func TestPipeUnread(t *testing.T) {
+	s := newStage(t, "")
+	path := filepath.Join(s.dir, "p")
+	want := s.store("a")
+	stop := s.feed(path)
+	f := s.openPipe(path)
+	s.until("it is in the pipe", func() bool { n, err := unread(int(f.Fd())); return err == nil && n > 0 })
+	stop()
+	if s.done() {
+		t.Error("what is in the pipe is done")
+	}
+	if got := s.records(f, 1)[0]; !strings.Contains(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
 // A user's name cannot begin a record.
 func TestPipeUser(t *testing.T) {
 	s := newStage(t, "")

@@ -215,6 +215,17 @@ func TestEndedTogether(t *testing.T) {
 	}
 }
 
+// What was cut off, when all ended before the program did, is not done.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, `echo x >>$D/told`)
+	hard, kill := context.WithCancel(context.Background())
+	kill()
+	if s.runner.settle(hard, hard, Upload{User: "al ice", Path: s.store("a"), Status: Complete}) {
+		t.Errorf("it is taken for done; the log has\n%s", s.log.String())
+	}
+}
+
 // A program that is not there, or cannot run, costs nothing but time.
 func TestAbsent(t *testing.T) {
 	t.Parallel()
