@@ -80,7 +80,7 @@ func tellReady() {
 	}
 	// Programs that this process runs are told nothing of it: one of ours among them
 	// would write to whatever it has as that descriptor.
-	os.Unsetenv(readyVariable)
+	_ = os.Unsetenv(readyVariable)
 	if null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0); err == nil {
 		_ = unix.Dup2(int(null.Fd()), 2) // if that fails, errors go to a file that nobody reads
 		null.Close()
