@@ -165,9 +165,7 @@ func TestAnonymousT050(t *testing.T) {
 	if out, err := cmdline("curl", "-sS", "-Q", "DELE in/new", at).run(t); err == nil {
 		t.Errorf("anonymous deletes: %s", out)
 	}
-	if !strings.Contains(d.log.String(), "mail=ftp@example.com") {
-		t.Error("the log does not tell what anonymous said")
-	}
+	eventually(t, "the log tells what anonymous said", func() bool { return strings.Contains(d.log.String(), "mail=ftp@example.com") })
 }
 
 // TestAnonymousIsTheSystemUser has a daemon of root's find the user ftp, in a

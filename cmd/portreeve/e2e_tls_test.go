@@ -185,8 +185,6 @@ func TestOpenSSL(t *testing.T) {
 		}
 	}
 	for _, want := range []string{`tls="TLS 1.2"`, `tls="TLS 1.3"`, "cipher=TLS_AES_", "certificate=none"} {
-		if log := d.log.String(); !strings.Contains(log, want) {
-			t.Errorf("the log does not say %s:\n%s", want, log)
-		}
+		eventually(t, "the log says "+want, func() bool { return strings.Contains(d.log.String(), want) })
 	}
 }
