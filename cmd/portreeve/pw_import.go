@@ -221,10 +221,13 @@ func detect(f io.ReaderAt) (userfile.Format, error) {
 
 func formatError(name string, err error) error {
 	err = fmt.Errorf("reading the users of %s: %w", name, err)
-	if errors.Is(err, userfile.ErrFormat) {
-		return withHint(err, "--format says what it is: %s", formatNames(userfile.Formats()))
+	if !errors.Is(err, userfile.ErrFormat) {
+		return err
 	}
-	return err
+	if _, no := userdb.At(name).Revision(); no == nil { // as pure-pw mkdb makes it
+		return withHint(err, "it is a database of ours: portreeve pw export --db %s writes what can be imported", name)
+	}
+	return withHint(err, "--format says what it is: %s", formatNames(userfile.Formats()))
 }
 
 func knownFormat(format userfile.Format, known []userfile.Format) error {
