@@ -18,7 +18,7 @@ import (
 //
 //	3  cmd/portreeve
 //	2  server
-//	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger
+//	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  stats
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
 //	   server/extauth  server/query  server/thread  server/rate  server/spool  server/syslog
 //	   server/cert/acmetest
@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"server/thread":  nil,
 	"server/rate":    nil,
 	"userdb":         {"config"},
+	"stats":          {"logparse"},
 	"puredb":         {"userdb"},
 	"purepw":         nil,
 	"userfile":       {"config", "puredb", "userdb"},

@@ -1,0 +1,33 @@
+package stats
+
+// A day is what a user did on one day, by the clocks of the report's zone.
+type day struct {
+	number     int32  // since 1970
+	hours      uint32 // a bit for each with an entry
+	count      int32  // uploads and downloads
+	incomplete int32
+	deletes    int32
+	in         int64
+	out        int64
+	deleted    int64 // bytes
+}
+
+// A seen is an entry as the rules take it: names are numbers, the same for the
+// same name.
+type seen struct {
+	user, network, file uint32
+	at                  int64 // as Unix counts
+	bytes               int64
+	what                what
+}
+
+// What an entry was.
+type what uint8
+
+const (
+	upload what = 1 << iota
+	download
+	deletion
+	login
+	whole // it was not cut
+)
