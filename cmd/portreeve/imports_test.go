@@ -18,7 +18,7 @@ import (
 //
 //	3  cmd/portreeve
 //	2  server
-//	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  stats
+//	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  stats  logparse/logtest
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
 //	   server/extauth  server/query  server/thread  server/rate  server/spool  server/syslog
 //	   server/cert/acmetest
@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"server/query":   nil,
 
 	"server/cert/acmetest": nil,
+	"logparse/logtest":     {"logparse"},
 
 	"server/charset": nil,
 	"server/thread":  nil,
@@ -55,7 +56,10 @@ var mayImport = map[string][]string{
 // testsImport are further imports of ours, of tests alone.
 var testsImport = map[string][]string{
 	"server/cert":   {"server/cert/acmetest"},
-	"cmd/portreeve": {"server/cert/acmetest"},
+	"logparse":      {"logparse/logtest"},
+	"logfile":       {"logparse/logtest"},
+	"stats":         {"logparse/logtest"},
+	"cmd/portreeve": {"logparse", "logparse/logtest", "server/cert/acmetest"},
 }
 
 // bans are the imports that tempt, with the reason why not.
