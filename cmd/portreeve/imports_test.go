@@ -20,7 +20,7 @@ import (
 //	2  server
 //	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  stats  logparse/logtest
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
-//	   server/extauth  server/query  server/thread  server/rate  server/spool  server/syslog
+//	   server/extauth  server/query  server/thread  server/rate  server/spool  server/syslog  server/measure
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"logparse/logtest":     {"logparse"},
 
 	"server/charset": nil,
+	"server/measure": nil,
 	"server/thread":  nil,
 	"server/rate":    nil,
 	"userdb":         {"config"},
