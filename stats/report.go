@@ -26,7 +26,8 @@ type Stamp struct{ time.Time }
 
 // A Row is what the entries of one key amount to.
 type Row struct {
-	Key string `json:"key"` // bytes of any kind
+	Key  string `json:"key"`            // bytes of any kind
+	Also string `json:"also,omitempty"` // of two dimensions that are crossed, the second key
 	Sum
 	OfCount float64 `json:"share_of_count"` // of all entries of the report, 0 to 1
 	OfBytes float64 `json:"share_of_bytes"`
@@ -82,7 +83,7 @@ type Report struct {
 
 // Read tells what was read.
 type Read struct {
-	Files     int   `json:"files"`
+	Files     int64 `json:"files"`
 	Bytes     int64 `json:"bytes"`
 	Lines     int64 `json:"lines"`
 	Entries   int64 `json:"entries"`

@@ -1,5 +1,7 @@
 package stats
 
+import "portreeve/logparse"
+
 // A day is what a user did on one day, by the clocks of the report's zone.
 type day struct {
 	number     int32  // since 1970
@@ -18,6 +20,7 @@ type seen struct {
 	user, network, file uint32
 	at                  int64 // as Unix counts
 	bytes               int64
+	took                int64 // milliseconds
 	what                what
 }
 
@@ -31,3 +34,17 @@ const (
 	login
 	whole // it was not cut
 )
+
+func whatOf(e *logparse.Entry) what {
+	w := download
+	switch {
+	case e.Event == logparse.Delete:
+		w = deletion
+	case e.Direction == logparse.Upload:
+		w = upload
+	}
+	if e.Status != logparse.Cut && e.Status != logparse.Failed {
+		w |= whole
+	}
+	return w
+}

@@ -1,0 +1,446 @@
+package stats
+
+import (
+	"strings"
+	"time"
+
+	"portreeve/logparse"
+)
+
+// Options say what is counted and how.
+type Options struct {
+	Zone *time.Location // by whose clocks; nil is time.Local
+	By   [][]Dimension  // what else to sum up: one dimension, or two crossed
+	Keys int            // that a table keeps; 0 is DefaultKeys
+	// Order is by what the best keys are found; "" is ByBytes.
+	Order Order
+	Top   int // rows of a table in a report; 0 is DefaultTop, below 0 all
+	// Depth is how many folders a directory is told with; 0 is DefaultDepth.
+	Depth int
+	// Keep tells whether an entry counts; nil: all do. Filter is the same in words.
+	Keep   func(*logparse.Entry) bool
+	Filter string
+	// Anonymous are the names of users under which servers log anonymous sessions
+	// without saying so; nil is ftp and anonymous.
+	Anonymous []string
+	// Quiet are the rules that do not speak, by name.
+	Quiet []string
+}
+
+// What options are unless told otherwise.
+const (
+	DefaultKeys  = 1_000_000
+	DefaultTop   = 10
+	DefaultDepth = 3
+)
+
+// A Collector sums entries up. It is not for two goroutines.
+type Collector struct {
+	options Options
+
+	read  Read
+	began bool
+	first int64 // second of the earliest entry
+	// waiting are entries that are not in what follows; see flush.
+	waiting []waiting
+	touched uint64 // so that what flush does first is done
+
+	users, hosts, files table
+	// What more is known of users and hosts, by their numbers.
+	days     [][]day
+	networks names
+	network  []uint32
+
+	hours   hours
+	kinds   kinds
+	crossed []table // as options.By
+	sizes   spread
+	rates   spread
+	spans   spread
+	crowd   crowd
+	key     []byte // to write in
+	quarter int64  // of an hour since 1970, whose
+	offset  int64  // offset of the zone this is, in seconds
+
+	dayCells int // in days
+	dayLost  int64
+}
+
+// maxDays is how many days of users are kept: 48 bytes each.
+const maxDays = 4 << 20
+
+// NewCollector makes a collector.
+func NewCollector(o Options) *Collector {
+	if o.Zone == nil {
+		o.Zone = time.Local
+	}
+	if o.Keys == 0 {
+		o.Keys = DefaultKeys
+	}
+	if o.Top == 0 {
+		o.Top = DefaultTop
+	}
+	if o.Depth == 0 {
+		o.Depth = DefaultDepth
+	}
+	if o.Order == "" {
+		o.Order = ByBytes
+	}
+	if o.Anonymous == nil {
+		o.Anonymous = []string{"ftp", "anonymous"}
+	}
+	c := &Collector{options: o, users: newTable(o.Keys), hosts: newTable(o.Keys), files: newTable(o.Keys), networks: newNames(),
+		quarter: -1 << 62, waiting: make([]waiting, 0, batch)}
+	c.crossed = make([]table, len(o.By))
+	for i := range c.crossed {
+		c.crossed[i] = newTable(o.Keys)
+	}
+	return c
+}
+
+// Add counts an entry, and keeps nothing of it.
+func (c *Collector) Add(e *logparse.Entry) {
+	if c.options.Keep != nil && !c.options.Keep(e) {
+		c.read.Left++
+		return
+	}
+	if e.Event == logparse.Transfer || e.Event == logparse.Delete {
+		c.moved(e)
+	}
+}
+
+// moved counts a transfer or a delete.
+func (c *Collector) moved(e *logparse.Entry) {
+	at := e.Time.Unix()
+	wall := c.wall(e.Time, at)
+	one := seen{at: at, bytes: e.Bytes, took: int64(e.Took / time.Millisecond), what: whatOf(e)}
+	c.waiting = append(c.waiting, waiting{seen: one, wall: wall, user: e.User, host: e.Host, file: e.Path,
+		userHash: c.users.hash(e.User), hostHash: c.hosts.hash(e.Host), fileHash: c.files.hash(e.Path)})
+	if !c.began || at < c.first {
+		c.first, c.began = at, true
+	}
+	if e.Xfer.Mode != 'a' && c.isAnonymous(e.User) {
+		e.Xfer.Mode = 'a'
+	}
+	c.hours.at(floorDiv(wall, 3600)).add(&one)
+	c.kinds.at(e).add(&one)
+	if e.Event == logparse.Transfer {
+		c.transferred(e, at)
+	}
+	for i, by := range c.options.By {
+		c.cross(&c.crossed[i], by, e, wall).add(&one)
+	}
+	if len(c.waiting) == cap(c.waiting) {
+		c.flush()
+	}
+}
+
+// transferred counts how much, how long and how fast.
+func (c *Collector) transferred(e *logparse.Entry, at int64) {
+	c.crowd.add(at, int64(e.Took/time.Second))
+	c.sizes.add(sizeOf(e.Bytes), float64(e.Bytes), e)
+	c.spans.add(0, e.Took.Seconds(), e)
+	if rate, ok := rateOf(e); ok {
+		c.rates.add(rateClassOf(rate), rate, e)
+	} else {
+		c.rates.left++
+	}
+}
+
+// isAnonymous tells whether a name stands for no account.
+func (c *Collector) isAnonymous(user string) bool {
+	for _, name := range c.options.Anonymous {
+		if name == user {
+			return true
+		}
+	}
+	return false
+}
+
+// A waiting is an entry whose sums are not found yet. Each is somewhere else in
+// memory, which has to be waited for: it is done for many at once, since then the
+// processor waits for all of them together.
+type waiting struct {
+	seen
+	wall                         int64
+	user, host, file             string
+	userHash, hostHash, fileHash uint64
+}
+
+// batch is how many wait.
+const batch = 64
+
+// flush counts those that wait. It is to be called before anything is looked up.
+func (c *Collector) flush() {
+	c.room()
+	var touched uint64
+	for i := range c.waiting {
+		w := &c.waiting[i]
+		touched += c.users.slots[w.userHash&uint64(len(c.users.slots)-1)].hash
+		touched += c.hosts.slots[w.hostHash&uint64(len(c.hosts.slots)-1)].hash
+		touched += c.files.slots[w.fileHash&uint64(len(c.files.slots)-1)].hash
+	}
+	c.touched = touched
+	for i := range c.waiting {
+		c.number(&c.waiting[i])
+	}
+	for i := range c.waiting {
+		w := &c.waiting[i]
+		c.files.cells[w.seen.file].add(&w.seen)
+	}
+	for i := range c.waiting {
+		w := &c.waiting[i]
+		c.users.cells[w.seen.user].add(&w.seen)
+		c.hosts.cells[w.network].add(&w.seen)
+		w.network = c.network[w.network]
+	}
+	for i := range c.waiting {
+		w := &c.waiting[i]
+		c.day(w.seen.user, w.wall).add(w)
+	}
+	clear(c.waiting)
+	c.waiting = c.waiting[:0]
+}
+
+// number gives an entry the numbers of its names; for the network, that of the
+// host.
+func (c *Collector) number(w *waiting) {
+	w.seen.user = c.users.at(w.user, w.userHash)
+	if int(w.seen.user) == len(c.days) {
+		c.days = append(c.days, nil)
+	}
+	w.network = c.hosts.at(w.host, w.hostHash)
+	if int(w.network) == len(c.network) {
+		c.network = append(c.network, c.networks.number(network(w.host)))
+	}
+	w.seen.file = c.files.at(w.file, w.fileHash)
+}
+
+// room folds keys where a batch might find no room for its own.
+func (c *Collector) room() {
+	if c.users.full() {
+		numbers := c.users.shrink()
+		c.days = renumber(c.days, numbers, len(c.users.cells))
+		c.dayCells = 0
+		for _, days := range c.days {
+			c.dayCells += len(days)
+		}
+	}
+	if c.hosts.full() {
+		c.network = renumber(c.network, c.hosts.shrink(), len(c.hosts.cells))
+	}
+	if c.files.full() {
+		c.files.shrink()
+	}
+}
+
+// renumber puts what is known of keys where their new numbers are.
+func renumber[T any](list []T, numbers []uint32, n int) []T {
+	moved := make([]T, n)
+	for i, to := range numbers {
+		if to != dropped {
+			moved[to] = list[i]
+		}
+	}
+	return moved
+}
+
+// wall returns what clocks of the zone show, as clocks at UTC would count it.
+func (c *Collector) wall(t time.Time, at int64) int64 {
+	if quarter := floorDiv(at, 900); quarter != c.quarter { // no zone changes within one
+		_, offset := t.In(c.options.Zone).Zone()
+		c.quarter, c.offset = quarter, int64(offset)
+	}
+	return at + c.offset
+}
+
+// day returns what a user did on the day of an entry.
+func (c *Collector) day(user uint32, wall int64) *day {
+	days := c.days[user]
+	number := int32(floorDiv(wall, 86400))
+	at := len(days)
+	for at > 0 && days[at-1].number > number { // a line that is late
+		at--
+	}
+	if at > 0 && days[at-1].number == number {
+		return &days[at-1]
+	}
+	if c.dayCells >= maxDays {
+		c.dayLost++
+		return new(day)
+	}
+	c.dayCells++
+	days = append(days, day{})
+	copy(days[at+1:], days[at:])
+	days[at] = day{number: number}
+	c.days[user] = days
+	return &days[at]
+}
+
+// add counts an entry.
+func (d *day) add(w *waiting) {
+	d.hours |= 1 << (floorDiv(w.wall, 3600) - int64(d.number)*24)
+	switch {
+	case w.what&deletion != 0:
+		d.deletes++
+		d.deleted += w.bytes
+		return
+	case w.what&upload != 0:
+		d.in += w.bytes
+	default:
+		d.out += w.bytes
+	}
+	d.count++
+	if w.what&whole == 0 {
+		d.incomplete++
+	}
+}
+
+// merge adds another one.
+func (d *day) merge(o *day) {
+	d.hours |= o.hours
+	d.count += o.count
+	d.incomplete += o.incomplete
+	d.deletes += o.deletes
+	d.in += o.in
+	d.out += o.out
+	d.deleted += o.deleted
+}
+
+// cross returns the cell of an entry in a table that was asked for.
+func (c *Collector) cross(t *table, by []Dimension, e *logparse.Entry, wall int64) *cell {
+	if t.full() {
+		t.shrink()
+	}
+	local := *e
+	local.Time = time.Unix(wall, 0).UTC()
+	c.key = c.key[:0]
+	for _, d := range by {
+		c.key = appendText(c.key, d.key(&c.options, &local))
+	}
+	key := string(c.key)
+	return &t.cells[t.at(key, t.hash(key))]
+}
+
+// hours are sums by hours of the zone's clocks.
+type hours struct {
+	number map[int64]int
+	cells  []cell
+	last   int64
+	at0    int // where the last is
+	other  cell
+	folded int64
+}
+
+// maxHours is how many are kept: 57 years.
+const maxHours = 500_000
+
+func (h *hours) at(number int64) *cell {
+	if number == h.last && len(h.cells) > 0 && h.at0 >= 0 {
+		return &h.cells[h.at0]
+	}
+	i, ok := h.number[number]
+	if !ok {
+		if len(h.cells) >= maxHours {
+			h.folded++
+			return &h.other
+		}
+		if h.number == nil {
+			h.number = make(map[int64]int)
+		}
+		i = len(h.cells)
+		h.cells = append(h.cells, cell{})
+		h.number[number] = i
+	}
+	h.last, h.at0 = number, i
+	return &h.cells[i]
+}
+
+// A kind is what entries have in common beyond names and times.
+type kind struct {
+	event                        logparse.Event
+	direction                    logparse.Direction
+	status                       logparse.Status
+	mode                         byte
+	ascii                        bool
+	service, tls, client, reason string
+}
+
+func kindOf(e *logparse.Entry) kind {
+	return kind{e.Event, e.Direction, e.Status, e.Xfer.Mode, e.Xfer.ASCII, e.Xfer.Service, e.TLS, e.Client, e.Reason}
+}
+
+// entry is one of that kind.
+func (k *kind) entry() logparse.Entry {
+	return logparse.Entry{Event: k.event, Direction: k.direction, Status: k.status, TLS: k.tls, Client: k.client, Reason: k.reason,
+		Xfer: logparse.Xfer{Mode: k.mode, ASCII: k.ascii, Service: k.service}}
+}
+
+// kinds are sums by kind.
+type kinds struct {
+	number map[kind]int
+	list   []kind
+	cells  []cell
+	other  cell
+	folded int64
+}
+
+// maxKinds is how many are kept. Software at the other end can call itself
+// anything.
+const maxKinds = 20_000
+
+func (k *kinds) at(e *logparse.Entry) *cell {
+	is := kindOf(e)
+	for i := range min(len(k.list), 16) { // the most that xferlog has, without a hash
+		if k.list[i] == is {
+			return &k.cells[i]
+		}
+	}
+	i, ok := k.number[is]
+	if !ok {
+		if len(k.list) >= maxKinds {
+			k.folded++
+			return &k.other
+		}
+		if k.number == nil {
+			k.number = make(map[kind]int)
+		}
+		is.service, is.tls, is.client, is.reason = strings.Clone(is.service), strings.Clone(is.tls), strings.Clone(is.client), strings.Clone(is.reason)
+		i = len(k.list)
+		k.list, k.cells = append(k.list, is), append(k.cells, cell{})
+		k.number[is] = i
+	}
+	return &k.cells[i]
+}
+
+// A spread is how values are spread.
+type spread struct {
+	sketch  sketch
+	classes [32]class
+	counted int64
+	left    int64
+	bytes   int64
+	millis  int64 // that they took
+	most    float64
+}
+
+type class struct{ count, bytes int64 }
+
+func (s *spread) add(class int, value float64, e *logparse.Entry) {
+	s.sketch.add(value)
+	s.classes[class].count++
+	s.classes[class].bytes += e.Bytes
+	s.counted++
+	s.bytes += e.Bytes
+	s.millis += int64(e.Took / time.Millisecond)
+	s.most = max(s.most, value)
+}
+
+// total is the sum of everything.
+func (c *Collector) total() cell {
+	sum := c.kinds.other
+	for i := range c.kinds.cells {
+		sum.merge(&c.kinds.cells[i])
+	}
+	return sum
+}

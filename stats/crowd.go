@@ -1,0 +1,325 @@
+package stats
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
+
+// A crowd counts how many transfers there are at once. Each is from its second of
+// beginning to that of its end, both included. Entries come in the order of their
+// ends, nearly, and reach back as long as they took; so what happened more than
+// the ring ago is settled.
+type crowd struct {
+	ring   []int32 // by second, how many more there are than in the one before
+	began  bool
+	first  int64   // the end of the first
+	newest int64   // the latest end
+	next   int64   // the first second that is not settled
+	level  int64   // how many there are in the second before
+	head   []int64 // the beginnings of those that began before first; for who comes before us
+
+	most, at int64
+	minutes  map[int64]*crowdHour // by hours since 1970
+	last     *crowdHour           // that was looked for, and which it is
+	lastHour int64
+	lost     int64 // beginnings for which head had no room
+}
+
+// A crowdHour is an hour's minutes.
+type crowdHour struct {
+	most [60]uint32
+	sum  [60]uint32 // over its seconds
+}
+
+const (
+	crowdRing  = 1 << 17 // seconds; a day and a half
+	crowdMask  = crowdRing - 1
+	crowdHead  = 1 << 16
+	crowdHours = 50_000 // that are kept; five years and a half
+)
+
+// add counts a transfer that ended at a second and took some.
+func (c *crowd) add(end, took int64) {
+	if !c.began {
+		c.begin(end)
+	}
+	start := end - max(took, 0)
+	if start < c.first {
+		if len(c.head) < crowdHead {
+			c.head = append(c.head, start)
+		} else {
+			c.lost++
+		}
+		start = c.first
+	}
+	if end < start { // before the first: it is all head
+		return
+	}
+	if end > c.newest {
+		c.settle(end - crowdRing/2)
+		c.newest = end
+	}
+	start, end = max(start, c.next), max(end, c.next)
+	c.ring[start&crowdMask]++
+	c.ring[(end+1)&crowdMask]--
+}
+
+func (c *crowd) begin(first int64) {
+	c.began, c.first, c.newest, c.next = true, first, first, first
+	c.ring = make([]int32, crowdRing)
+	c.minutes = make(map[int64]*crowdHour)
+}
+
+// settle counts the seconds before one.
+func (c *crowd) settle(before int64) {
+	for ; c.next < before; c.next++ {
+		if c.next > c.newest+1 { // nothing is there any more
+			c.next = before
+			return
+		}
+		change := &c.ring[c.next&crowdMask]
+		c.level += int64(*change)
+		*change = 0
+		if c.level > 0 {
+			c.note(c.next, c.level)
+		}
+	}
+}
+
+// hour returns the minutes of an hour; of those that cannot be kept, ones that
+// nobody looks at.
+func (c *crowd) hour(number int64) *crowdHour {
+	if c.last != nil && c.lastHour == number {
+		return c.last
+	}
+	h := c.minutes[number]
+	if h == nil {
+		h = new(crowdHour)
+		if len(c.minutes) < crowdHours {
+			c.minutes[number] = h
+		}
+	}
+	c.last, c.lastHour = h, number
+	return h
+}
+
+func (c *crowd) note(at, level int64) {
+	if level > c.most {
+		c.most, c.at = level, at
+	}
+	hour := floorDiv(at, 3600)
+	h := c.hour(hour)
+	m := (at - hour*3600) / 60
+	h.most[m] = max(h.most[m], uint32(level))
+	h.sum[m] += uint32(level)
+}
+
+// merge adds a crowd whose entries come after ours.
+func (c *crowd) merge(later *crowd) {
+	if !later.began {
+		return
+	}
+	if !c.began {
+		*c = *later
+		return
+	}
+	c.settle(later.first - crowdRing/2)
+	// What began here and ended there is here up to its first second.
+	for _, start := range later.head {
+		if start < c.first && len(c.head) < crowdHead {
+			c.head = append(c.head, start)
+		}
+		if start = max(start, c.next); start < later.first {
+			c.ring[start&crowdMask]++
+			c.ring[later.first&crowdMask]--
+			c.newest = max(c.newest, later.first)
+		}
+	}
+	c.settle(c.newest + 2)
+	for number, theirs := range later.minutes {
+		ours := c.hour(number)
+		for m := range ours.most {
+			ours.most[m] = max(ours.most[m], theirs.most[m])
+			ours.sum[m] += theirs.sum[m]
+		}
+	}
+	if later.most > c.most {
+		c.most, c.at = later.most, later.at
+	}
+	c.lost += later.lost
+	c.last = nil
+	c.ring, c.newest, c.next, c.level = later.ring, max(c.newest, later.newest), later.next, later.level
+}
+
+// copy returns one that can be finished while this goes on.
+func (c *crowd) copy() crowd {
+	twin := *c
+	twin.ring, twin.head, twin.last = slices.Clone(c.ring), slices.Clone(c.head), nil
+	twin.minutes = make(map[int64]*crowdHour, len(c.minutes))
+	for number, h := range c.minutes {
+		hour := *h
+		twin.minutes[number] = &hour
+	}
+	return twin
+}
+
+// finish settles everything, that which began before the first too.
+func (c *crowd) finish() {
+	if !c.began {
+		return
+	}
+	c.settle(c.newest + 2)
+	if len(c.head) == 0 {
+		return
+	}
+	starts := slices.Clone(c.head)
+	slices.Sort(starts)
+	before := crowd{}
+	before.begin(max(starts[0], c.first-crowdRing/2))
+	for _, start := range starts {
+		before.ring[max(start, before.first)&crowdMask]++
+	}
+	before.ring[c.first&crowdMask] -= int32(len(starts))
+	before.newest = c.first
+	before.settle(c.first)
+	if before.most > c.most || before.most == c.most && before.at < c.at {
+		c.most, c.at = before.most, before.at
+	}
+	for number, h := range before.minutes {
+		ours := c.hour(number)
+		for m := range ours.most {
+			ours.most[m] = max(ours.most[m], h.most[m])
+			ours.sum[m] += h.sum[m]
+		}
+	}
+	c.head = nil
+}
+
+// points returns a curve of at most so many points, each of a whole number of
+// minutes.
+func (c *crowd) points(limit int) (points []timed, step int64) {
+	if len(c.minutes) == 0 {
+		return nil, 60
+	}
+	hours := make([]int64, 0, len(c.minutes))
+	for number := range c.minutes {
+		hours = append(hours, number)
+	}
+	slices.Sort(hours)
+	first, last := hours[0]*60, hours[len(hours)-1]*60+59
+	for _, minutes := range [...]int64{1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440} {
+		if step = minutes; (last-first)/minutes < int64(limit) {
+			break
+		}
+	}
+	for (last-first)/step >= int64(limit) {
+		step += 1440
+	}
+	first = floorDiv(first, step) * step
+	points = make([]timed, (last-first)/step+1)
+	for i := range points {
+		points[i].at = (first + int64(i)*step) * 60
+	}
+	for _, number := range hours {
+		h := c.minutes[number]
+		for m := range h.most {
+			p := &points[(number*60+int64(m)-first)/step]
+			p.most = max(p.most, int64(h.most[m]))
+			p.sum += int64(h.sum[m])
+		}
+	}
+	return points, step * 60
+}
+
+// timed is a point of the curve.
+type timed struct{ at, most, sum int64 }
+
+// append adds a crowd to a state.
+func (c *crowd) append(buf []byte) []byte {
+	if !c.began {
+		return append(buf, 0)
+	}
+	buf = append(buf, 1)
+	for _, n := range [...]int64{c.first, c.newest, c.next, c.level, c.most, c.at, c.lost} {
+		buf = binary.AppendVarint(buf, n)
+	}
+	buf = binary.AppendUvarint(buf, uint64(len(c.head)))
+	for _, start := range c.head {
+		buf = binary.AppendVarint(buf, c.first-start)
+	}
+	// Of the ring, what is not settled: from next to the second behind newest.
+	changes := 0
+	for at := c.next; at <= c.newest+1; at++ {
+		if c.ring[at&crowdMask] != 0 {
+			changes++
+		}
+	}
+	buf = binary.AppendUvarint(buf, uint64(changes))
+	last := c.next
+	for at := c.next; at <= c.newest+1; at++ {
+		if n := c.ring[at&crowdMask]; n != 0 {
+			buf = binary.AppendUvarint(buf, uint64(at-last))
+			buf = binary.AppendVarint(buf, int64(n))
+			last = at
+		}
+	}
+	hours := make([]int64, 0, len(c.minutes))
+	for number := range c.minutes {
+		hours = append(hours, number)
+	}
+	slices.SortFunc(hours, cmp.Compare)
+	buf = binary.AppendUvarint(buf, uint64(len(hours)))
+	for _, number := range hours {
+		buf = binary.AppendVarint(buf, number)
+		h := c.minutes[number]
+		for m := range h.most {
+			buf = binary.AppendUvarint(buf, uint64(h.most[m]))
+			buf = binary.AppendUvarint(buf, uint64(h.sum[m]))
+		}
+	}
+	return buf
+}
+
+// load reads what append wrote.
+func (c *crowd) load(d *decoder) {
+	if d.byte() == 0 {
+		return
+	}
+	c.begin(0)
+	for _, n := range [...]*int64{&c.first, &c.newest, &c.next, &c.level, &c.most, &c.at, &c.lost} {
+		*n = d.varint()
+	}
+	c.head = make([]int64, d.length(1))
+	for i := range c.head {
+		c.head[i] = c.first - d.varint()
+	}
+	if c.next < -1<<40 || c.next > 1<<40 || c.newest < c.next-2 || c.newest-c.next > crowdRing-2 {
+		d.fail()
+	}
+	at := c.next
+	for range d.length(2) {
+		at += d.count()
+		if at < c.next || at > c.newest+1 {
+			d.fail()
+			return
+		}
+		c.ring[at&crowdMask] = int32(d.varint())
+	}
+	for range d.length(121) {
+		h := new(crowdHour)
+		c.minutes[d.varint()] = h
+		for m := range h.most {
+			h.most[m], h.sum[m] = uint32(d.uvarint()), uint32(d.uvarint())
+		}
+	}
+}
+
+// floorDiv divides so that what is before 1970 is in an hour, too.
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}

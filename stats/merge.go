@@ -1,0 +1,128 @@
+package stats
+
+// merge adds what another collector counted of entries that came after ours, by
+// the same options. Of the other nothing is left that may be used.
+func (c *Collector) merge(later *Collector) {
+	c.flush()
+	later.flush()
+	c.read.add(later.read)
+	if later.began && (!c.began || later.first < c.first) {
+		c.first, c.began = later.first, true
+	}
+	c.mergeUsers(later)
+	c.mergeHosts(later)
+	mergeTable(&c.files, &later.files)
+	for i := range c.crossed {
+		mergeTable(&c.crossed[i], &later.crossed[i])
+	}
+	c.hours.merge(&later.hours)
+	c.kinds.merge(&later.kinds)
+	c.sizes.merge(&later.sizes)
+	c.rates.merge(&later.rates)
+	c.spans.merge(&later.spans)
+	c.crowd.merge(&later.crowd)
+}
+
+func (c *Collector) mergeUsers(later *Collector) {
+	for i := range later.users.cells {
+		c.room()
+		n := c.users.take(&later.users, uint32(i))
+		if int(n) == len(c.days) {
+			c.days = append(c.days, nil)
+		}
+		for j := range later.days[i] {
+			d := &later.days[i][j]
+			c.day(n, int64(d.number)*86400).merge(d)
+		}
+	}
+	c.users.mergeFolded(&later.users)
+	c.dayLost += later.dayLost
+}
+
+func (c *Collector) mergeHosts(later *Collector) {
+	for i := range later.hosts.cells {
+		c.room()
+		n := c.hosts.take(&later.hosts, uint32(i))
+		if int(n) == len(c.network) {
+			c.network = append(c.network, c.networks.number(later.networks.name(later.network[i])))
+		}
+	}
+	c.hosts.mergeFolded(&later.hosts)
+}
+
+func (h *hours) merge(later *hours) {
+	for number, i := range later.number {
+		h.at(number).merge(&later.cells[i])
+	}
+	h.other.merge(&later.other)
+	h.folded += later.folded
+}
+
+func (k *kinds) merge(later *kinds) {
+	for i := range later.list {
+		e := later.list[i].entry()
+		k.at(&e).merge(&later.cells[i])
+	}
+	k.other.merge(&later.other)
+	k.folded += later.folded
+}
+
+func mergeTable(t, later *table) {
+	for i := range later.cells {
+		if t.full() {
+			t.shrink()
+		}
+		t.take(later, uint32(i))
+	}
+	t.mergeFolded(later)
+}
+
+// take adds what another table has of one key, and returns its number in ours.
+func (t *table) take(later *table, i uint32) uint32 {
+	name := later.name(i)
+	n := t.at(name, t.hash(name))
+	t.cells[n].merge(&later.cells[i])
+	if missed := later.missed(i); missed > 0 {
+		if t.missing == nil {
+			t.missing = make([]int64, len(t.cells))
+		}
+		t.missing[n] += missed
+	}
+	return n
+}
+
+// mergeFolded adds what another table folded.
+func (t *table) mergeFolded(later *table) {
+	if later.folded == 0 {
+		return
+	}
+	t.other.merge(&later.other)
+	t.folded += later.folded
+	t.floor += later.floor
+}
+
+// merge adds another one.
+func (s *spread) merge(o *spread) {
+	s.sketch.merge(&o.sketch)
+	for i := range s.classes {
+		s.classes[i].count += o.classes[i].count
+		s.classes[i].bytes += o.classes[i].bytes
+	}
+	s.counted += o.counted
+	s.left += o.left
+	s.bytes += o.bytes
+	s.millis += o.millis
+	s.most = max(s.most, o.most)
+}
+
+// add adds what more was read.
+func (r *Read) add(o Read) {
+	r.Files += o.Files
+	r.Bytes += o.Bytes
+	r.Lines += o.Lines
+	r.Entries += o.Entries
+	r.Bad += o.Bad
+	r.TooLong += o.TooLong
+	r.Ambiguous += o.Ambiguous
+	r.Left += o.Left
+}
