@@ -26,6 +26,8 @@ var jsonTexts = []struct {
 	{"reason", func(e *Entry) *string { return &e.Reason }},
 	{"tls", func(e *Entry) *string { return &e.TLS }},
 	{"cipher", func(e *Entry) *string { return &e.Cipher }},
+	{"data_tls", func(e *Entry) *string { return &e.DataTLS }},
+	{"data_cipher", func(e *Entry) *string { return &e.DataCipher }},
 	{"client", func(e *Entry) *string { return &e.Client }},
 	{"command", func(e *Entry) *string { return &e.Command }},
 	{"text", func(e *Entry) *string { return &e.Text }},

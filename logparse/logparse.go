@@ -57,17 +57,18 @@ type Entry struct {
 	PID     int    // of the process that served it
 
 	// What only a few formats say.
-	Offset  int64   // where in the file the transfer began
-	Size    int64   // of the file afterwards
-	Rate    float64 // bytes a second, as the server measured it; see Speed
-	TLS     string  // version, as in TLSv1.3; "" is none
-	Cipher  string
-	Client  string // the software at the other end, as it called itself
-	Reason  string // why it ended as it did, or why it is doubted
-	Command string // the verb, if the log has it
-	Code    int    // of the reply
-	Text    string // the rest of a command or the text of a message; of a change of permissions, those; of an anonymous login, the password, an address of mail
-	Level   Level  // 0 is what the event has in general
+	Offset              int64   // where in the file the transfer began
+	Size                int64   // of the file afterwards
+	Rate                float64 // bytes a second, as the server measured it; see Speed
+	TLS                 string  // version, as in TLSv1.3; "" is none
+	Cipher              string
+	DataTLS, DataCipher string // of the data connection
+	Client              string // the software at the other end, as it called itself
+	Reason              string // why it ended as it did, or why it is doubted
+	Command             string // the verb, if the log has it
+	Code                int    // of the reply
+	Text                string // the rest of a command or the text of a message; of a change of permissions, those; of an anonymous login, the password, an address of mail
+	Level               Level  // 0 is what the event has in general
 
 	Xfer  Xfer
 	Style Style

@@ -48,6 +48,9 @@ const (
 	anonymous     = "ftp"
 )
 
+// Severity is how much an entry matters.
+func (e *Entry) Severity() Level { return cmp.Or(e.Level, e.usually()) }
+
 // usually is the level of what an entry tells.
 func (e *Entry) usually() Level {
 	failed := e.Status == Failed
@@ -81,7 +84,7 @@ func appendPure(line []byte, e *Entry) []byte {
 	line = append(line, '@')
 	line = appendPureHost(line, host)
 	line = append(line, ") ["...)
-	level := cmp.Or(e.Level, e.usually())
+	level := e.Severity()
 	if int(level) > len(levelNames) {
 		level = Info
 	}

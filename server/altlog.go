@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,8 +14,6 @@ import (
 	"time"
 
 	"portreeve/logparse"
-	registry "portreeve/server/session"
-	"portreeve/server/spool"
 )
 
 // The logs of transfers, of AltLog. A session hands over what happened and goes
@@ -268,53 +265,4 @@ func (l *altLog) complain(err error) {
 	}
 	l.complained = time.Now()
 	l.log.Error("a transfer is not in its log", "err", err, "lost", l.lost.Load())
-}
-
-// tell writes down a transfer that has ended, where others look for it: before
-// its client hears of it, since what was acknowledged is not to be forgotten.
-func (s *session) tell(t *transfer, r result) {
-	logs := s.srv.altLogs.all()
-	moved := t.kind == registry.Uploading || t.kind == registry.Downloading
-	stored := t.kind == registry.Uploading && r.err == nil && s.srv.Uploads != nil
-	if !stored && (len(logs) == 0 || !moved || neverBegan(r.err)) {
-		return
-	}
-	path := s.fs.HostPath(t.path)
-	if stored {
-		s.srv.Uploads.Add(noted(s.account.Name, path, r))
-	}
-	e := logparse.Entry{Time: time.Now(), Took: r.took, Host: s.peer.Addr().String(), User: s.account.Name, Path: path, Bytes: r.bytes,
-		Direction: logparse.Download, Status: logparse.Whole,
-		Session: strconv.FormatInt(s.born.Unix(), 16) + "." + strconv.FormatUint(uint64(s.entry.ID()), 16)}
-	if t.kind == registry.Uploading {
-		e.Direction = logparse.Upload
-	}
-	if r.err != nil {
-		e.Status = logparse.Cut
-	}
-	e.Xfer.ASCII = s.ascii
-	if s.account.Anonymous {
-		e.Xfer.Mode = 'a'
-	}
-	for _, l := range logs {
-		l.note(e)
-	}
-}
-
-// noted is what a program is told of an upload.
-func noted(user, path string, r result) spool.Upload {
-	u := spool.Upload{Time: time.Now(), User: user, Path: path, Status: spool.Complete}
-	if r.orphaned || r.unsigned {
-		u.Status = spool.Unconfirmed
-	}
-	return u
-}
-
-// neverBegan tells whether that is why there was no data connection.
-func neverBegan(err error) bool {
-	if _, ok := errors.AsType[*noData](err); ok {
-		return true
-	}
-	_, ok := unprotected(err)
-	return ok
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -93,7 +94,9 @@ func TestAltLog(t *testing.T) {
 			{"/cut", 3, logparse.Upload, logparse.Cut},
 		}
 		for _, name := range logparse.Names() {
-			got := read(name)
+			got := slices.DeleteFunc(read(name), func(e logparse.Entry) bool { // of the rest see TestEntries
+				return e.Event != logparse.Transfer || e.Status == logparse.Failed || strings.HasSuffix(e.Path, "/nothing")
+			})
 			if len(got) != len(want) {
 				t.Fatalf("%s: %+v", name, got)
 			}

@@ -309,6 +309,7 @@ func (s *session) dispatch(ctx context.Context, l line) (reply, *command) {
 		s.log.Debug("refused", "cmd", c.name, "err", err)
 		r = s.refusal(c, err)
 	}
+	s.done(c, r, err)
 	return r, c
 }
 

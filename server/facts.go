@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"portreeve/logparse"
 	"portreeve/server/vfs"
 )
 
@@ -171,6 +172,9 @@ func (s *session) cmdMFF(_ context.Context, arg string) (reply, error) {
 		return say(501, "MFF takes fact=value;fact=value; and a path"), nil
 	}
 	file, done := s.path(path), ""
+	if set.mode != nil {
+		s.means(deed{event: logparse.Chmod, path: file, text: octal(*set.mode)})
+	}
 	if set.group != nil { // first, since it may take permission bits away
 		if err := s.fs.Chgrp(file, *set.group); err != nil {
 			return reply{}, err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 
+	"portreeve/logparse"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
 )
@@ -22,6 +23,7 @@ func (s *session) typeName() string {
 // is found before the data connection is used up.
 func (s *session) cmdRETR(ctx context.Context, arg string) (reply, error) {
 	path, mark := s.file(arg), s.mark
+	s.means(deed{event: logparse.Transfer, direction: logparse.Download, path: path})
 	file, info, err := s.fs.Read(path)
 	if err != nil {
 		return reply{}, err
@@ -109,6 +111,7 @@ func hint(arg string) string {
 // store takes a file. What it says when it begins and ends depends on its name,
 // which STOU and AutoRename choose.
 func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (reply, error) {
+	s.means(deed{event: logparse.Transfer, direction: logparse.Upload, path: path})
 	if s.ascii && s.mark != (marker{}) { // where that is on disk cannot be known
 		return reply{}, vfs.ErrOffset
 	}

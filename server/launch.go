@@ -93,7 +93,6 @@ func (s *session) finish(r result) {
 // settle tells of a transfer's end, the log and the client.
 func (s *session) settle(t *transfer, r result, before ...reply) {
 	s.report(t, r)
-	s.tell(t, r)
 	answer := r.reply
 	switch {
 	case errors.Is(r.err, vfs.ErrQuota):
@@ -105,6 +104,7 @@ func (s *session) settle(t *transfer, r result, before ...reply) {
 	case t.kind == registry.Downloading || t.kind == registry.Uploading:
 		answer = timed(answer, r.bytes, r.took)
 	}
+	s.tell(t, r, answer)
 	if r.err == nil && t.name != "" {
 		answer = s.withUsage(answer)
 	}

@@ -62,6 +62,7 @@ func (s *session) farewell() {
 	info := s.entry.Info()
 	s.log.Info("disconnected", "why", s.why, "took", time.Since(info.Started).Round(time.Millisecond),
 		"up", info.TotalUp, "down", info.TotalDown)
+	s.left(info.User, s.why)
 	switch {
 	case s.leaving.Load(): // whoever ended it does not want to wait
 		farewell(s.conn, conclusion)

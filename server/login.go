@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"portreeve/logparse"
 	"portreeve/server/auth"
 	registry "portreeve/server/session"
 	"portreeve/server/vfs"
@@ -55,6 +56,7 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 		return say(501, "Password too long"), nil
 	}
 	began := time.Now()
+	s.means(deed{event: logparse.Login, user: s.name})
 	account, err := s.authenticate(ctx, auth.Attempt{Password: password})
 	switch {
 	case errors.Is(err, auth.ErrUnknown), errors.Is(err, auth.ErrDenied), errors.Is(err, errAnonymousOnly):
@@ -63,19 +65,32 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 		return reply{}, nil
 	case err != nil: // nobody could say: it is not the client's failure
 		s.log.Error("checking a login", "user", s.name, "err", err)
+		s.because(err)
 		return say(421, "Login is not possible now, try again later"), nil
 	}
 	s.terse = strings.HasPrefix(password, "-")
 	if r, err := s.admit(&account); err != nil || r.code != 0 {
 		return r, err
 	}
+	if account.Anonymous && s.deed != nil {
+		s.deed.text = mailOf(password)
+	}
 	if account.Anonymous { // whose password is a mail address, by custom
-		s.greetUser("mail", printable(strings.TrimPrefix(password, "-"), maxMail))
+		s.greetUser("mail", mailOf(password))
 	} else {
 		s.greetUser()
 	}
 	s.log = s.log.With("user", account.Name, "", place{s.fs.Host()})
 	return s.welcome(), nil
+}
+
+// mailOf is the address that anonymous gave as a password; "" if it is none, but
+// what somebody has mistaken for the place of another.
+func mailOf(password string) string {
+	if !strings.Contains(password, "@") {
+		return ""
+	}
+	return printable(strings.TrimPrefix(password, "-"), maxMail)
 }
 
 // authenticate asks the chain, unless the configuration lets only anonymous in
@@ -118,6 +133,7 @@ func (p *patientUntil) Deadline() (time.Time, bool) { return p.limit, true }
 // its last reply.
 func (s *session) failed(ctx context.Context, began time.Time, why error) (reply, error) {
 	s.failures++
+	s.because(why)
 	s.log.Warn("login failed", append(s.whom(s.name), "err", why)...)
 	s.penance(ctx, s.srv.Auth.Delay(s.peer.Addr())-time.Since(began))
 	s.name = ""
@@ -176,6 +192,7 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 	}
 	if err := s.told("sessions of the user", s.entry.Login(s.usersOf(a), a.Name, most)); err != nil {
 		if l, ok := errors.AsType[*registry.LimitError](err); ok {
+			s.because(err)
 			return sayf(421, "Too many connections (%d) of this user", l.Max), nil
 		}
 		return reply{}, err
@@ -190,6 +207,7 @@ func (s *session) admit(a *auth.Account) (reply, error) {
 		}
 		s.entry.Logout()
 		s.log.Error("opening the home", "user", a.Name, "err", err)
+		s.because(err)
 		return say(421, "Home directory not available"), nil
 	}
 	s.account, s.fs, s.failures = a, files, 0
@@ -267,8 +285,10 @@ func (s *session) cmdACCT(context.Context, string) (reply, error) {
 // cmdREIN puts the session back to before USER (RFC 959, section 4.1.1).
 func (s *session) cmdREIN(context.Context, string) (reply, error) {
 	if s.account != nil {
-		s.born = time.Now() // to log in again may take as long as to log in did
 		s.log.Info("logged out")
+		s.left(s.account.Name, errQuit)
+		s.born = time.Now() // to log in again may take as long as to log in did
+		s.came = s.born
 		s.log = s.srv.Log.With("session", s.entry.ID(), "addr", s.peer.Addr())
 		s.entry.Logout()
 	}

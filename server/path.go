@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"portreeve/logparse"
 	"portreeve/server/vfs"
 	"portreeve/userdb"
 )
@@ -91,6 +92,7 @@ func (s *session) cmdCDUP(ctx context.Context, _ string) (reply, error) {
 
 func (s *session) cmdMKD(_ context.Context, arg string) (reply, error) {
 	p := s.path(arg)
+	s.means(deed{event: logparse.Mkdir, path: p})
 	if err := s.fs.Mkdir(p); err != nil {
 		return reply{}, s.unsaved(p, err)
 	}
@@ -101,6 +103,7 @@ func (s *session) cmdMKD(_ context.Context, arg string) (reply, error) {
 
 func (s *session) cmdRMD(_ context.Context, arg string) (reply, error) {
 	p := s.path(arg)
+	s.means(deed{event: logparse.Rmdir, path: p})
 	if err := s.fs.RemoveDir(p); err != nil {
 		return reply{}, err
 	}
@@ -110,6 +113,7 @@ func (s *session) cmdRMD(_ context.Context, arg string) (reply, error) {
 
 func (s *session) cmdDELE(_ context.Context, arg string) (reply, error) {
 	p := s.path(arg)
+	s.means(deed{event: logparse.Delete, path: p})
 	if err := s.fs.Remove(p); err != nil {
 		return reply{}, err
 	}
@@ -141,7 +145,9 @@ func (s *session) cmdRNTO(_ context.Context, arg string) (reply, error) {
 		return say(503, "RNFR first"), nil
 	}
 	to := s.path(arg)
+	s.means(deed{event: logparse.Rename, path: from, to: to})
 	if err := s.fs.Rename(from, to); errors.Is(err, fs.ErrExist) {
+		s.because(err)
 		return say(553, "File exists, and is not overwritten"), nil
 	} else if err != nil {
 		return reply{}, err

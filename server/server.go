@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,10 @@ type Server struct {
 	// before Serve.
 	Uploads *spool.Journal
 
+	// Recorder is told of everything that happens, beside the logs of AltLog; nil is
+	// nobody. It must not block. Set it before Serve.
+	Recorder Recorder
+
 	// ActAsUsers makes the kernel judge file accesses by the user's ids, not
 	// by the daemon's; that takes root. Set it before Serve.
 	ActAsUsers bool
@@ -47,6 +52,7 @@ type Server struct {
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	rehearses bool // nothing that anybody asks for is done
+	pid       int
 
 	config   atomic.Pointer[Config]
 	terms    atomic.Pointer[tlsTerms]
@@ -86,7 +92,7 @@ var ErrClosed = errors.New("server closed")
 
 // New makes a server of cfg. It listens to nothing yet.
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
-	s := &Server{Sessions: sessions, Auth: chain, Log: log, network: tcp{}, loadAverage: loadAverage, tickets: newTickets(), names: newClientNames(),
+	s := &Server{Sessions: sessions, Auth: chain, Log: log, pid: os.Getpid(), network: tcp{}, loadAverage: loadAverage, tickets: newTickets(), names: newClientNames(),
 		draining: make(chan struct{}), threads: make(chan struct{}, bulkThreads), brief: make(chan struct{}, briefThreads),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]struct{})}
 	s.watcher = newWatcher(log)
@@ -230,6 +236,7 @@ func (s *Server) open(conn net.Conn, implicit bool) (context.Context, *session) 
 	if err != nil {
 		cancel(err)
 		s.Log.Info("refused", "addr", peer.Addr(), "err", err)
+		s.turnedAway(peer.Addr(), err)
 		if !implicit { // nothing can be said there without a handshake, which is what it has no place for
 			s.turnAway(conn, err)
 		}
@@ -237,6 +244,7 @@ func (s *Server) open(conn net.Conn, implicit bool) (context.Context, *session) 
 	}
 	c.log = s.Log.With("session", c.entry.ID(), "addr", peer.Addr())
 	c.log.Info("connected", "port", peer.Port(), "local", local)
+	c.entered()
 	if via := addrPort(conn.RemoteAddr()); via != peer {
 		c.log.Debug("behind a proxy", "via", via)
 	}
@@ -253,7 +261,7 @@ func (s *Server) open(conn net.Conn, implicit bool) (context.Context, *session) 
 func (s *Server) newSession(conn net.Conn, peer, local netip.AddrPort) *session {
 	cfg, now := s.config.Load(), time.Now()
 	return &session{srv: s, cfg: cfg, local: local, peer: peer, conn: conn, in: newLineReader(conn, cfg.MaxLineLength),
-		born: now, heard: now, worked: now, ascii: true, level: min(zipLevel, cfg.Compression), facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
+		born: now, came: now, heard: now, worked: now, ascii: true, level: min(zipLevel, cfg.Compression), facts: defaultFacts, idle: cfg.MaxIdleTime, charset: cfg.ClientCharset, lang: cfg.language()}
 }
 
 // part gives a session's place away.

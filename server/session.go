@@ -42,8 +42,9 @@ type session struct {
 	conn   net.Conn // as it was accepted; lines go over wire
 	tls    *secured // nil in clear
 	in     *lineReader
-	turn   uint64 // of its last wait for a line
-	born   time.Time
+	turn   uint64    // of its last wait for a line
+	came   time.Time // it was accepted, or USER came anew
+	born   time.Time // and since when its time to log in counts
 	heard  time.Time // the last command
 	worked time.Time // the last one that was more than a sign of life
 	errors int       // refused commands in a row
@@ -60,6 +61,8 @@ type session struct {
 
 	client  string // what CLNT or CSID said
 	opening string // the first commands behind TLS
+
+	deed *deed // of the command at hand; nil if it is of none, or nobody wants to know
 
 	// Login
 	host     *VirtualHost // chosen by HOST or by TLS; nil is the server itself

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"portreeve/logparse"
 )
 
 // cmdSITE runs a row whose name begins with SITE.
@@ -19,6 +21,9 @@ func (s *session) cmdSITE(ctx context.Context, arg string) (reply, error) {
 		return s.withheld(c.name, false), nil
 	}
 	r, err := s.run(ctx, c, rest)
+	if s.deed != nil {
+		s.deed.command = c.name
+	}
 	if err != nil {
 		return reply{}, &failure{s.refusal(c, err), err}
 	}
@@ -32,7 +37,9 @@ func (s *session) siteCHMOD(_ context.Context, arg string) (reply, error) {
 	if !ok || path == "" {
 		return say(501, "CHMOD takes an octal mode and a path"), nil
 	}
-	if err := s.fs.Chmod(s.path(path), mode); err != nil {
+	p := s.path(path)
+	s.means(deed{event: logparse.Chmod, path: p, text: octal(mode)})
+	if err := s.fs.Chmod(p, mode); err != nil {
 		return reply{}, err
 	}
 	return say(200, "Permissions changed"), nil
@@ -60,6 +67,7 @@ func (s *session) siteSYMLINK(_ context.Context, arg string) (reply, error) {
 		return say(501, "SYMLINK takes a target and the path of the link"), nil
 	}
 	link := s.path(paths[1])
+	s.means(deed{event: logparse.Command, path: link, to: paths[0], text: arg})
 	if err := s.fs.Symlink(paths[0], link); err != nil {
 		return reply{}, err
 	}

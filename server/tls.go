@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"portreeve/logparse"
 	"portreeve/server/auth"
 )
 
@@ -125,6 +126,7 @@ func (s *session) secure(ctx context.Context, t *secured) error {
 	if sni := s.sni(); sni != "" { // it chooses as HOST does, and outdoes one before
 		s.enterHost(s.cfg.host(sni))
 	}
+	s.shielded()
 	s.log.Debug("TLS", "version", tls.VersionName(t.state.Version), "cipher", tls.CipherSuiteName(t.state.CipherSuite),
 		"sni", t.state.ServerName, "alpn", t.state.NegotiatedProtocol)
 	return nil
@@ -273,6 +275,7 @@ func (s *session) certified(ctx context.Context) (reply, error) {
 	if !s.encrypted() || !slices.Contains(s.tls.names(s.cfg.TLSClientUser), s.name) {
 		return reply{}, nil
 	}
+	s.means(deed{event: logparse.Login, user: s.name, text: "certificate"})
 	account, err := s.authenticate(ctx, auth.Attempt{Certified: true})
 	if err != nil {
 		s.log.Info("no login by certificate", "user", s.name, "err", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -59,8 +60,9 @@ type result struct {
 	err      error
 	bytes    int64
 	took     time.Duration
-	orphaned bool // nobody was there to hear of it
-	unsigned bool // TLS did not end
+	orphaned bool                 // nobody was there to hear of it
+	unsigned bool                 // TLS did not end
+	secured  *tls.ConnectionState // of the data connection; nil: in clear
 }
 
 // A flow is what the work of a transfer sees: the data connection, and what to
@@ -135,6 +137,10 @@ func (t *transfer) move(ctx context.Context, o opener, s *session) {
 		r.reply, r.err = t.work(f)
 	} else if t.undo != nil {
 		t.undo()
+	}
+	if f.tls != nil {
+		state := f.tls.ConnectionState()
+		r.secured = &state
 	}
 	r.bytes, r.took, r.orphaned, r.unsigned = f.bytes, time.Since(start), f.orphaned, f.unsigned
 	if r.err == nil && t.kind != registry.Uploading {

@@ -84,10 +84,15 @@ func (f *FS) linkAt(path string) (target string, err error) {
 // HostPath returns where on the host a path is, its links followed as they are in
 // the root: an absolute one means another place to those who look from outside.
 // What cannot be followed is returned as it is.
-func (f *FS) HostPath(path string) string {
+func (f *FS) HostPath(path string) string { return f.hostPath(path, true) }
+
+// HostPathItself is HostPath for what is at path, which may be a link.
+func (f *FS) HostPathItself(path string) string { return f.hostPath(path, false) }
+
+func (f *FS) hostPath(path string, last bool) string {
 	real, _ := f.onDisk(Clean("/", path))
 	_ = f.do(func() error {
-		if followed, err := expand(real, true, f.linkAt); err == nil {
+		if followed, err := expand(real, last, f.linkAt); err == nil {
 			real = followed
 		}
 		return nil
