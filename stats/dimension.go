@@ -107,10 +107,13 @@ func network(host string) string {
 	return prefix.String()
 }
 
+// noDomain is the domain of what is no name.
+const noDomain = "(addresses)"
+
 // domain is the end of a host's name. Of an address nothing is guessed.
 func domain(host string) string {
 	if _, err := netip.ParseAddr(host); err == nil {
-		return "(addresses)"
+		return noDomain
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	last := strings.LastIndexByte(host, '.')

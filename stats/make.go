@@ -203,7 +203,8 @@ func (c *Collector) show(t *table, by []Dimension, before *table) Table {
 
 // add adds a table that tells something.
 func (r *Report) add(t Table) {
-	if len(t.Rows) == 0 || len(t.Rows) == 1 && t.Rows[0].Key == notTold && t.Other == nil {
+	nothing := len(t.Rows) == 1 && t.Other == nil && (t.Rows[0].Key == notTold || t.Rows[0].Key == noDomain)
+	if len(t.Rows) == 0 || nothing {
 		return
 	}
 	r.Tables = append(r.Tables, t)

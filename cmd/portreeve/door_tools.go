@@ -35,11 +35,11 @@ of day of this machine. Control characters are left out.`,
 		departs: []string{"A line that does not begin with a time is printed as it is. Pure-FTPd's program puts the beginning of 1970 in front, takes the first letter away and joins what follows an empty line to it."},
 		example: `  pure-statsdecode /var/log/ftp.stats
   tail -f /var/log/ftp.stats | pure-statsdecode -`,
-		run: runStats,
+		run: runStatsDecode,
 	}
 }
 
-func runStats(_ context.Context, e *env, c *doorCall) int {
+func runStatsDecode(_ context.Context, e *env, c *doorCall) int {
 	if len(c.args) != 1 {
 		fmt.Fprintln(e.out, "Usage: pure-statsdecode [stats log file] [-]")
 		return 1

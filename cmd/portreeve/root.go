@@ -25,6 +25,7 @@ func newRoot(e *env, began *bool) *cobra.Command {
 		newServe(e),
 		newWho(e), newKick(e), newAbort(e), newStatus(e), newReload(e), newExplain(e),
 		newPw(e), newQuota(e), newMigrate(e),
+		newStats(e),
 		newConfig(e), newCert(e), newAuthd(e), newCertd(e), newUploadScript(e),
 		newCompletion(e), newVersion(e), newDocs(),
 	)
