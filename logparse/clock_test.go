@@ -116,3 +116,55 @@ func TestCtimes(t *testing.T) {
 		}
 	}
 }
+
+func TestTwice(t *testing.T) {
+	for _, tt := range []struct {
+		zone, first, last string // of the times that come again, at UTC
+	}{
+		{"Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T01:59:59Z"},
+		{"America/St_Johns", "2026-11-01T03:30:00Z", "2026-11-01T05:29:59Z"},
+		{"Australia/Lord_Howe", "2026-04-04T14:30:00Z", "2026-04-04T15:29:59Z"},
+	} {
+		zone, err := time.LoadLocation(tt.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _ := time.Parse(time.RFC3339, tt.first)
+		last, _ := time.Parse(time.RFC3339, tt.last)
+		for at := first.Add(-40 * 24 * time.Hour); at.Before(last.Add(200 * 24 * time.Hour)); at = at.Add(15 * time.Minute) {
+			if want := !at.Before(first) && !at.After(last); Twice(at.In(zone)) != want {
+				t.Errorf("%s: %v is shown twice: %t", tt.zone, at.In(zone), !want)
+			}
+		}
+		if Twice(first) {
+			t.Error("UTC shows a time twice")
+		}
+	}
+}
+
+// TestFollow reads a part of a log that begins when clocks show the hour again.
+func TestFollow(t *testing.T) {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	xferlog, _ := Find("xferlog")
+	const line = "Sun Oct 25 02:10:00 2026 1 127.0.0.1 1 /a b _ o r alice ftp 0 * c"
+	for _, tt := range []struct{ before, want string }{
+		{"2026-10-24T23:00:00Z", "2026-10-25T00:10:00Z"},
+		{"2026-10-25T00:11:00Z", "2026-10-25T00:10:00Z"},
+		{"2026-10-25T00:59:00Z", "2026-10-25T01:10:00Z"},
+		{"2026-10-25T01:09:00Z", "2026-10-25T01:10:00Z"},
+	} {
+		before, _ := time.Parse(time.RFC3339, tt.before)
+		p := Parser{Zone: zone}
+		p.Follow(before)
+		var e Entry
+		if err := p.Parse(&xferlog, line, &e); err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Time.UTC().Format(time.RFC3339); got != tt.want {
+			t.Errorf("after %s it is at %s", tt.before, got)
+		}
+	}
+}
