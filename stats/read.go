@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"portreeve/logparse"
 )
@@ -15,8 +16,9 @@ type Piece struct {
 	Name   string          // of the file, for errors
 	Format logparse.Format // one without a name is found out
 	Parser logparse.Parser // how times are read
-	Open   func() (io.ReadCloser, error)
-	Size   int64 // in bytes, or about; so that several are read for as long
+	// Open is called again if Size is not 0, to look at where to cut.
+	Open func() (io.ReadCloser, error)
+	Size int64 // in bytes, or about; so that several are read for as long
 	// Goes tells that it is the same file as the piece before, whose lines its own
 	// come after.
 	Goes bool
@@ -39,11 +41,14 @@ type Reading struct {
 func (c *Collector) Read(ctx context.Context, pieces []Piece, how Reading) error {
 	shares := share(pieces, max(how.Workers, 1))
 	readers := make([]reader, len(shares))
+	c.flush()
 	var all sync.WaitGroup
 	for i := range readers {
 		readers[i] = reader{into: c, how: how, lines: make([]int64, len(shares[i])), wrong: make([][]error, len(shares[i]))}
 		if i > 0 {
 			readers[i].into = NewCollector(c.options)
+		} else if c.began {
+			readers[i].last = time.Unix(c.total().last, 0)
 		}
 		all.Go(func() { readers[i].all(ctx, shares[i]) })
 	}
@@ -67,12 +72,34 @@ func share(pieces []Piece, workers int) [][]Piece {
 	var done int64
 	for i := range pieces {
 		done += max(pieces[i].Size, 1)
-		if done*int64(workers) >= total*int64(len(shares)+1) || i == len(pieces)-1 {
+		if i == len(pieces)-1 || done*int64(workers) >= total*int64(len(shares)+1) && !pieces[i+1].hangs() {
 			shares = append(shares, pieces[from:i+1])
 			from = i + 1
 		}
 	}
 	return shares
+}
+
+// hangs tells that it depends on what comes before how the times of a piece are to be
+// read, since clocks show the first one twice.
+func (p *Piece) hangs() bool {
+	if p.Size == 0 {
+		return false
+	}
+	f, err := p.Open()
+	if err != nil { // of which is told when it is to be read
+		return false
+	}
+	defer f.Close()
+	lines := logparse.NewReader(f, p.Format)
+	lines.Parser = p.Parser
+	var e logparse.Entry
+	for {
+		err := lines.Read(&e)
+		if _, bad := errors.AsType[*logparse.LineError](err); !bad {
+			return err == nil && logparse.Twice(e.Time)
+		}
+	}
 }
 
 // A reader reads a share.
@@ -81,6 +108,7 @@ type reader struct {
 	how   Reading
 	lines []int64   // by piece
 	wrong [][]error // by piece
+	last  time.Time // of an entry
 }
 
 func (r *reader) all(ctx context.Context, pieces []Piece) {
@@ -104,6 +132,8 @@ func (r *reader) piece(ctx context.Context, p *Piece, i int) error {
 	from := &counted{Reader: f, ctx: ctx, tell: r.how.Read}
 	lines := logparse.NewReader(from, p.Format)
 	lines.Parser, lines.Name, lines.Growing = p.Parser, p.Name, p.Growing
+	lines.Follow(r.last)
+	defer func() { r.last = lines.Last() }()
 	for e, err := range lines.All() {
 		switch _, bad := errors.AsType[*logparse.LineError](err); {
 		case err == nil:
