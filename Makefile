@@ -23,7 +23,7 @@ LINT         := .tools/golangci-lint-$(LINT_VERSION)
 # Java and Perl run libraries that take listings apart.
 CLIENTS := curl:curl lftp:lftp wget:wget ncftpput:ncftp ncftpget:ncftp tnftp:tnftp \
 	inetutils-ftp:inetutils-ftp python3:python3 php:php-cli pure-ftpd:pure-ftpd pure-authd:pure-ftpd pure-pw:pure-ftpd-common unshare:util-linux \
-	strace:strace gcc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates \
+	gawk:gawk mawk:mawk strace:strace gcc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates \
 	perl:perl /usr/share/perl5/File/Listing.pm:libfile-listing-perl /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl \
 	javac:default-jdk-headless /usr/share/java/commons-net.jar:libcommons-net-java \
 	rclone:rclone filezilla:filezilla Xvfb:xvfb xdotool:xdotool
