@@ -38,6 +38,13 @@ func (p *Parser) Parse(f *Format, line string, e *Entry) error {
 	return nil
 }
 
+// After tells what time the line before the next one was of, which matters in the
+// hour that comes twice.
+func (p *Parser) After(t time.Time) { p.last = t.Unix() }
+
+// Before returns the time that After takes; 1970 if no line was read.
+func (p *Parser) Before() time.Time { return time.Unix(p.last, 0) }
+
 // An hour is the beginning of a time that many lines have in common.
 type hour struct {
 	date, year string

@@ -18,7 +18,7 @@ import (
 //
 //	3  cmd/portreeve
 //	2  server
-//	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  stats  logparse/logtest
+//	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  stats  logfile  logparse/logtest
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
 //	   server/extauth  server/query  server/thread  server/rate  server/spool  server/syslog  server/measure
 //	   server/cert/acmetest
@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"config":         nil,
 	"server/spool":   nil,
 	"logparse":       nil,
+	"logfile":        {"logparse"},
 	"server/syslog":  nil,
 	"server/lang":    nil,
 	"server/session": nil,
@@ -51,7 +52,7 @@ var mayImport = map[string][]string{
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/spool", "server/syslog", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "logparse", "stats", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
+	"cmd/portreeve":  {"config", "logfile", "logparse", "stats", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
 }
 
 // testsImport are further imports of ours, of tests alone.
@@ -87,7 +88,8 @@ var homes = map[string][]string{
 	"golang.org/x/sync":             {"server/auth", "cmd/portreeve"},
 	"golang.org/x/time":             {"server"},
 	"golang.org/x/term":             {"cmd/portreeve"},
-	"github.com/klauspost/compress": {"server"},
+	"github.com/klauspost/compress": {"server", "logfile"},
+	"github.com/ulikunitz/xz":       {"logfile"},
 	"golang.org/x/text":             {"server/charset", "server/lang", "cmd/portreeve"},
 	"github.com/nicksnyder":         {"server/lang"},
 
