@@ -47,7 +47,7 @@ type Collector struct {
 
 	users, hosts, files table
 	// What more is known of users and hosts, by their numbers.
-	days     [][]day
+	days     []calendar
 	networks names
 	network  []uint32
 
@@ -62,12 +62,12 @@ type Collector struct {
 	quarter int64  // of an hour since 1970, whose
 	offset  int64  // offset of the zone this is, in seconds
 
-	dayCells int // in days
+	dayCells int // in days, about
 	dayLost  int64
 }
 
-// maxDays is how many days of users are kept: 48 bytes each.
-const maxDays = 4 << 20
+// maxDays is how many days of users are kept: some 16 bytes each.
+const maxDays = 8 << 20
 
 // NewCollector makes a collector.
 func NewCollector(o Options) *Collector {
@@ -207,7 +207,7 @@ func (c *Collector) flush() {
 func (c *Collector) number(w *waiting) {
 	w.seen.user = c.users.at(w.user, w.userHash)
 	if int(w.seen.user) == len(c.days) {
-		c.days = append(c.days, nil)
+		c.days = append(c.days, calendar{})
 	}
 	w.network = c.hosts.at(w.host, w.hostHash)
 	if int(w.network) == len(c.network) {
@@ -222,8 +222,8 @@ func (c *Collector) room() {
 		numbers := c.users.shrink()
 		c.days = renumber(c.days, numbers, len(c.users.cells))
 		c.dayCells = 0
-		for _, days := range c.days {
-			c.dayCells += len(days)
+		for i := range c.days {
+			c.dayCells += len(c.days[i].past)/16 + len(c.days[i].recent)
 		}
 	}
 	if c.hosts.full() {
@@ -256,25 +256,15 @@ func (c *Collector) wall(t time.Time, at int64) int64 {
 
 // day returns what a user did on the day of an entry.
 func (c *Collector) day(user uint32, wall int64) *day {
-	days := c.days[user]
-	number := int32(floorDiv(wall, 86400))
-	at := len(days)
-	for at > 0 && days[at-1].number > number { // a line that is late
-		at--
-	}
-	if at > 0 && days[at-1].number == number {
-		return &days[at-1]
-	}
 	if c.dayCells >= maxDays {
 		c.dayLost++
 		return new(day)
 	}
-	c.dayCells++
-	days = append(days, day{})
-	copy(days[at+1:], days[at:])
-	days[at] = day{number: number}
-	c.days[user] = days
-	return &days[at]
+	d, fresh := c.days[user].day(int32(floorDiv(wall, 86400)))
+	if fresh {
+		c.dayCells++
+	}
+	return d
 }
 
 // add counts an entry.

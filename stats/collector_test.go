@@ -113,12 +113,12 @@ func TestStateGoesOn(t *testing.T) {
 	for range 10 {
 		pieces := piecesOf(text, rand.IntN(len(text)))
 		c := collect(t, everything(), 1, pieces[0])
-		state := c.AppendState(nil, []byte("extra"))
-		c, extra, err := LoadState(everything(), state)
+		state := stateOf(t, c, []byte("extra"))
+		c, extra, err := LoadState(everything(), bytes.Clone(state))
 		if err != nil || string(extra) != "extra" {
 			t.Fatal(err, extra)
 		}
-		if again := c.AppendState(nil, extra); !bytes.Equal(again, state) {
+		if again := stateOf(t, c, extra); !bytes.Equal(again, state) {
 			t.Error("a state that was loaded is written otherwise")
 		}
 		if err := c.Read(context.Background(), pieces[1:], Reading{}); err != nil {
@@ -130,7 +130,7 @@ func TestStateGoesOn(t *testing.T) {
 	}
 	other := everything()
 	other.Depth = 7
-	if _, _, err := LoadState(other, collect(t, everything(), 1).AppendState(nil, nil)); err != ErrOther {
+	if _, _, err := LoadState(other, stateOf(t, collect(t, everything(), 1), nil)); err != ErrOther {
 		t.Errorf("a state of other options is taken: %v", err)
 	}
 }
@@ -138,15 +138,24 @@ func TestStateGoesOn(t *testing.T) {
 func FuzzLoadState(f *testing.F) {
 	text := logText(f, 300, true)
 	o := everything()
-	f.Add(collect(f, o, 1, piecesOf(text)...).AppendState(nil, nil))
-	f.Add(collect(f, o, 1).AppendState(nil, nil))
+	f.Add(stateOf(f, collect(f, o, 1, piecesOf(text)...), nil))
+	f.Add(stateOf(f, collect(f, o, 1), nil))
 	f.Fuzz(func(t *testing.T, state []byte) {
 		c, _, err := LoadState(o, state)
 		if err == nil {
 			c.Report(nil)
-			c.AppendState(nil, nil)
+			stateOf(t, c, nil)
 		}
 	})
+}
+
+func stateOf(t testing.TB, c *Collector, extra []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := c.WriteState(&b, extra); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // TestCapFoldsTheSmall has more users than are kept: sums hold, and those that
@@ -291,11 +300,13 @@ func BenchmarkCollect(b *testing.B) {
 			c.Report(nil)
 		}
 	})
-	state := c.AppendState(nil, nil)
+	state := stateOf(b, c, nil)
 	b.Run("save", func(b *testing.B) {
 		b.SetBytes(int64(len(state)))
 		for b.Loop() {
-			c.AppendState(state[:0], nil)
+			if err := c.WriteState(io.Discard, nil); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 	b.Run("load", func(b *testing.B) {

@@ -1,8 +1,7 @@
 package stats
 
 import (
-	"cmp"
-	"encoding/binary"
+	"maps"
 	"slices"
 )
 
@@ -235,18 +234,18 @@ func (c *crowd) points(limit int) (points []timed, step int64) {
 // timed is a point of the curve.
 type timed struct{ at, most, sum int64 }
 
-// append adds a crowd to a state.
-func (c *crowd) append(buf []byte) []byte {
+// write adds a crowd to a state.
+func (c *crowd) write(e *encoder) {
+	e.flag(c.began)
 	if !c.began {
-		return append(buf, 0)
+		return
 	}
-	buf = append(buf, 1)
 	for _, n := range [...]int64{c.first, c.newest, c.next, c.level, c.most, c.at, c.lost} {
-		buf = binary.AppendVarint(buf, n)
+		e.varint(n)
 	}
-	buf = binary.AppendUvarint(buf, uint64(len(c.head)))
+	e.uvarint(uint64(len(c.head)))
 	for _, start := range c.head {
-		buf = binary.AppendVarint(buf, c.first-start)
+		e.varint(c.first - start)
 	}
 	// Of the ring, what is not settled: from next to the second behind newest.
 	changes := 0
@@ -255,33 +254,28 @@ func (c *crowd) append(buf []byte) []byte {
 			changes++
 		}
 	}
-	buf = binary.AppendUvarint(buf, uint64(changes))
+	e.uvarint(uint64(changes))
 	last := c.next
 	for at := c.next; at <= c.newest+1; at++ {
 		if n := c.ring[at&crowdMask]; n != 0 {
-			buf = binary.AppendUvarint(buf, uint64(at-last))
-			buf = binary.AppendVarint(buf, int64(n))
+			e.uvarint(uint64(at - last))
+			e.varint(int64(n))
 			last = at
 		}
 	}
-	hours := make([]int64, 0, len(c.minutes))
-	for number := range c.minutes {
-		hours = append(hours, number)
-	}
-	slices.SortFunc(hours, cmp.Compare)
-	buf = binary.AppendUvarint(buf, uint64(len(hours)))
+	hours := slices.Sorted(maps.Keys(c.minutes))
+	e.uvarint(uint64(len(hours)))
 	for _, number := range hours {
-		buf = binary.AppendVarint(buf, number)
+		e.varint(number)
 		h := c.minutes[number]
 		for m := range h.most {
-			buf = binary.AppendUvarint(buf, uint64(h.most[m]))
-			buf = binary.AppendUvarint(buf, uint64(h.sum[m]))
+			e.uvarint(uint64(h.most[m]))
+			e.uvarint(uint64(h.sum[m]))
 		}
 	}
-	return buf
 }
 
-// load reads what append wrote.
+// load reads what write wrote.
 func (c *crowd) load(d *decoder) {
 	if d.byte() == 0 {
 		return

@@ -79,7 +79,3 @@ func (d *decoder) take(n int) []byte {
 }
 
 func (d *decoder) text() string { return string(d.take(d.length(1))) }
-
-func appendText(buf []byte, text string) []byte {
-	return append(binary.AppendUvarint(buf, uint64(len(text))), text...)
-}

@@ -138,8 +138,10 @@ func (c *Collector) fold(d *Dimension) *table {
 
 // each calls f for each key, and hands on what was folded.
 func (t *table) each(to *table, f func(string, *cell)) {
-	for i := range t.cells {
-		f(t.name(uint32(i)), &t.cells[i])
+	all, from := string(t.text), uint32(0)
+	for i, end := range t.ends {
+		f(all[from:end], &t.cells[i])
+		from = end
 	}
 	to.other, to.folded = t.other, t.folded
 }

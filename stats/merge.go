@@ -24,15 +24,16 @@ func (c *Collector) merge(later *Collector) {
 }
 
 func (c *Collector) mergeUsers(later *Collector) {
+	var days []day
 	for i := range later.users.cells {
 		c.room()
 		n := c.users.take(&later.users, uint32(i))
 		if int(n) == len(c.days) {
-			c.days = append(c.days, nil)
+			c.days = append(c.days, calendar{})
 		}
-		for j := range later.days[i] {
-			d := &later.days[i][j]
-			c.day(n, int64(d.number)*86400).merge(d)
+		days = later.days[i].days(days[:0])
+		for j := range days {
+			c.day(n, int64(days[j].number)*86400).merge(&days[j])
 		}
 	}
 	c.users.mergeFolded(&later.users)

@@ -1,9 +1,6 @@
 package stats
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
 // A sketch knows percentiles of values within one per cent, in a fixed size. It
 // counts values in buckets whose bounds are apart by a 64th of a power of two: the
@@ -60,27 +57,26 @@ func (s *sketch) quantile(share float64) float64 {
 	return 0
 }
 
-// append adds a sketch to a state.
-func (s *sketch) append(buf []byte) []byte {
+// write adds a sketch to a state.
+func (s *sketch) write(e *encoder) {
 	used := 0
 	for _, n := range s.counts {
 		if n > 0 {
 			used++
 		}
 	}
-	buf = binary.AppendUvarint(buf, uint64(used))
+	e.uvarint(uint64(used))
 	last := 0
 	for i, n := range s.counts {
 		if n > 0 {
-			buf = binary.AppendUvarint(buf, uint64(i-last))
-			buf = binary.AppendUvarint(buf, uint64(n))
+			e.uvarint(uint64(i - last))
+			e.uvarint(uint64(n))
 			last = i
 		}
 	}
-	return buf
 }
 
-// load reads what append wrote.
+// load reads what write wrote.
 func (s *sketch) load(d *decoder) {
 	*s = sketch{}
 	used := d.length(2)

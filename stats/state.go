@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -20,46 +21,40 @@ const stateMagic = "portreeve statistics 1\n"
 // counted otherwise.
 var ErrOther = errors.New("the state was made with other options")
 
-// AppendState adds a collector's state. Extra is whatever goes with it.
-func (c *Collector) AppendState(buf, extra []byte) []byte {
+// WriteState writes a collector's state. Extra is whatever goes with it.
+func (c *Collector) WriteState(w io.Writer, extra []byte) error {
 	c.flush()
-	buf = append(buf, stateMagic...)
-	buf = appendText(buf, c.options.text())
-	buf = appendText(buf, string(extra))
+	e := &encoder{to: w, buf: make([]byte, 0, 2*spillAt)}
+	e.bytes([]byte(stateMagic))
+	e.text([]byte(c.options.text()))
+	e.text(extra)
 	for _, n := range c.read.numbers() {
-		buf = binary.AppendVarint(buf, *n)
+		e.varint(*n)
 	}
-	began := byte(0)
-	if c.began {
-		began = 1
+	e.flag(c.began)
+	e.varint(c.first)
+	c.users.write(e)
+	for i := range c.days {
+		c.days[i].write(e)
 	}
-	buf = append(buf, began)
-	buf = binary.AppendVarint(buf, c.first)
-	buf = c.users.append(buf)
-	for _, days := range c.days {
-		buf = binary.AppendUvarint(buf, uint64(len(days)))
-		last := int64(0)
-		for i := range days {
-			buf = days[i].append(buf, last)
-			last = int64(days[i].number)
-		}
-	}
-	buf = binary.AppendUvarint(buf, uint64(c.dayLost))
-	buf = c.hosts.append(buf)
-	buf = c.files.append(buf)
-	buf = c.hours.append(buf)
-	buf = c.kinds.append(buf)
+	e.uvarint(uint64(c.dayLost))
+	c.hosts.write(e)
+	c.files.write(e)
+	c.hours.write(e)
+	c.kinds.write(e)
 	for i := range c.crossed {
-		buf = c.crossed[i].append(buf)
+		c.crossed[i].write(e)
 	}
 	for _, s := range [...]*spread{&c.sizes, &c.rates, &c.spans} {
-		buf = s.append(buf)
+		s.write(e)
 	}
-	return c.crowd.append(buf)
+	c.crowd.write(e)
+	e.flush()
+	return e.err
 }
 
 // LoadState makes a collector that goes on where another one was, and returns what
-// went with it.
+// went with it. The state becomes the collector's.
 func LoadState(o Options, state []byte) (c *Collector, extra []byte, err error) {
 	rest, ok := bytes.CutPrefix(state, []byte(stateMagic))
 	if !ok {
@@ -77,10 +72,9 @@ func LoadState(o Options, state []byte) (c *Collector, extra []byte, err error) 
 	c.began = d.byte() == 1
 	c.first = d.varint()
 	c.users.load(&d)
-	c.days = make([][]day, len(c.users.cells))
+	c.days = make([]calendar, len(c.users.cells))
 	for i := range c.days {
-		c.days[i] = loadDays(&d)
-		c.dayCells += len(c.days[i])
+		c.dayCells += c.days[i].load(&d)
 	}
 	c.dayLost = d.count()
 	c.hosts.load(&d)
@@ -123,50 +117,19 @@ func (r *Read) numbers() []*int64 {
 	return []*int64{&r.Files, &r.Bytes, &r.Lines, &r.Entries, &r.Bad, &r.TooLong, &r.Ambiguous, &r.Left}
 }
 
-func (d *day) append(buf []byte, last int64) []byte {
-	buf = binary.AppendVarint(buf, int64(d.number)-last)
-	for _, n := range [...]uint32{d.hours, uint32(d.count), uint32(d.incomplete), uint32(d.deletes)} {
-		buf = binary.AppendUvarint(buf, uint64(n))
-	}
-	for _, n := range [...]int64{d.in, d.out, d.deleted} {
-		buf = binary.AppendVarint(buf, n)
-	}
-	return buf
-}
-
-func loadDays(d *decoder) []day {
-	n := d.length(8)
-	if n == 0 {
-		return nil
-	}
-	days := make([]day, n)
-	last := int64(0)
-	for i := range days {
-		last += d.varint()
-		if last != int64(int32(last)) || i > 0 && last <= int64(days[i-1].number) {
-			d.fail()
-		}
-		days[i].number = int32(last)
-		days[i].hours, days[i].count = uint32(d.uvarint()), int32(d.uvarint())
-		days[i].incomplete, days[i].deletes = int32(d.uvarint()), int32(d.uvarint())
-		days[i].in, days[i].out, days[i].deleted = d.varint(), d.varint(), d.varint()
-	}
-	return days
-}
-
-func (h *hours) append(buf []byte) []byte {
+func (h *hours) write(e *encoder) {
 	numbers := make([]int64, 0, len(h.number))
 	for number := range h.number {
 		numbers = append(numbers, number)
 	}
 	slices.Sort(numbers)
-	buf = binary.AppendUvarint(buf, uint64(len(numbers)))
+	e.uvarint(uint64(len(numbers)))
 	for _, number := range numbers {
-		buf = binary.AppendVarint(buf, number)
-		buf = h.cells[h.number[number]].append(buf)
+		e.varint(number)
+		h.cells[h.number[number]].write(e)
 	}
-	buf = h.other.append(buf)
-	return binary.AppendUvarint(buf, uint64(h.folded))
+	h.other.write(e)
+	e.uvarint(uint64(h.folded))
 }
 
 func (h *hours) load(d *decoder) {
@@ -181,22 +144,19 @@ func (h *hours) load(d *decoder) {
 	h.folded = d.count()
 }
 
-func (k *kinds) append(buf []byte) []byte {
-	buf = binary.AppendUvarint(buf, uint64(len(k.list)))
+func (k *kinds) write(e *encoder) {
+	e.uvarint(uint64(len(k.list)))
 	for i := range k.list {
 		is := &k.list[i]
-		ascii := byte(0)
-		if is.ascii {
-			ascii = 1
-		}
-		buf = append(buf, byte(is.event), byte(is.direction), byte(is.status), is.mode, ascii)
+		e.bytes([]byte{byte(is.event), byte(is.direction), byte(is.status), is.mode})
+		e.flag(is.ascii)
 		for _, text := range [...]string{is.service, is.tls, is.client, is.reason} {
-			buf = appendText(buf, text)
+			e.text([]byte(text))
 		}
-		buf = k.cells[i].append(buf)
+		k.cells[i].write(e)
 	}
-	buf = k.other.append(buf)
-	return binary.AppendUvarint(buf, uint64(k.folded))
+	k.other.write(e)
+	e.uvarint(uint64(k.folded))
 }
 
 func (k *kinds) load(d *decoder) {
@@ -211,16 +171,16 @@ func (k *kinds) load(d *decoder) {
 	k.folded = d.count()
 }
 
-func (s *spread) append(buf []byte) []byte {
-	buf = s.sketch.append(buf)
+func (s *spread) write(e *encoder) {
+	s.sketch.write(e)
 	for _, c := range s.classes {
-		buf = binary.AppendUvarint(buf, uint64(c.count))
-		buf = binary.AppendVarint(buf, c.bytes)
+		e.uvarint(uint64(c.count))
+		e.varint(c.bytes)
 	}
 	for _, n := range [...]int64{s.counted, s.left, s.bytes, s.millis} {
-		buf = binary.AppendVarint(buf, n)
+		e.varint(n)
 	}
-	return binary.LittleEndian.AppendUint64(buf, math.Float64bits(s.most))
+	e.buf = binary.LittleEndian.AppendUint64(e.buf, math.Float64bits(s.most))
 }
 
 func (s *spread) load(d *decoder) {

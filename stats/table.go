@@ -176,36 +176,33 @@ func (n *names) hashAll() {
 	}
 }
 
-// append adds a table to a state.
-func (t *table) append(buf []byte) []byte {
-	buf = binary.AppendUvarint(buf, uint64(len(t.cells)))
+// write adds a table to a state.
+func (t *table) write(e *encoder) {
+	e.uvarint(uint64(len(t.cells)))
 	last := uint32(0)
 	for _, end := range t.ends {
-		buf = binary.AppendUvarint(buf, uint64(end-last))
+		e.uvarint(uint64(end - last))
 		last = end
 	}
-	buf = append(buf, t.text...)
+	e.bytes(t.text)
 	for i := range t.cells {
-		buf = t.cells[i].append(buf)
+		t.cells[i].write(e)
 	}
-	buf = t.other.append(buf)
-	buf = binary.AppendUvarint(buf, uint64(t.folded))
-	buf = binary.AppendUvarint(buf, uint64(t.floor))
-	if t.missing == nil {
-		return append(buf, 0)
-	}
-	buf = append(buf, 1)
+	t.other.write(e)
+	e.uvarint(uint64(t.folded))
+	e.uvarint(uint64(t.floor))
+	e.flag(t.missing != nil)
 	for _, m := range t.missing {
-		buf = binary.AppendUvarint(buf, uint64(m))
+		e.uvarint(uint64(m))
 	}
-	return buf
 }
 
-// load reads what append wrote.
+// load reads what write wrote.
 func (t *table) load(d *decoder) {
 	n := d.length(8) // a cell has eight bytes at least
 	total := uint64(0)
-	t.ends = make([]uint32, n)
+	more := n/16 + batch // for what will come
+	t.ends = make([]uint32, n, n+more)
 	for i := range t.ends {
 		total += d.uvarint()
 		t.ends[i] = uint32(total)
@@ -214,8 +211,9 @@ func (t *table) load(d *decoder) {
 			return
 		}
 	}
-	t.text = append(t.text[:0], d.take(int(total))...)
-	t.cells = make([]cell, n)
+	text := d.take(int(total))
+	t.text = append(make([]byte, 0, len(text)+len(text)/16+4096), text...)
+	t.cells = make([]cell, n, n+more)
 	for i := range t.cells {
 		t.cells[i].load(d)
 	}
@@ -280,11 +278,11 @@ func (c *cell) fields() [8]*int64 {
 	return [...]*int64{&c.up, &c.down, &c.deleted, &c.incomplete, &c.in, &c.out, &c.took, &c.last}
 }
 
-func (c *cell) append(buf []byte) []byte {
+func (c *cell) write(e *encoder) {
 	for _, f := range c.fields() {
-		buf = binary.AppendVarint(buf, *f)
+		e.buf = binary.AppendVarint(e.buf, *f)
 	}
-	return buf
+	e.spill()
 }
 
 func (c *cell) load(d *decoder) {

@@ -39,8 +39,7 @@ func saveState(c *stats.Collector, places *stats.Places, file string) error {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(file), ".stats-*")
 	if err == nil {
-		_, err = temp.Write(c.AppendState(nil, extra))
-		err = errors.Join(err, temp.Close())
+		err = errors.Join(c.WriteState(temp, extra), temp.Close())
 		if err == nil {
 			err = os.Rename(temp.Name(), file)
 		}
