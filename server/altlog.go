@@ -16,8 +16,9 @@ import (
 	"portreeve/logparse"
 )
 
-// The logs of transfers, of AltLog. A session hands over what happened and goes
-// on; each log has a goroutine that writes it down, a line at a time.
+// The logs of AltLog. A session hands over what happened and goes on; each log has
+// a goroutine that writes it down, a line at a time. A disk that is slow or full
+// costs lines, which are counted and told of, and never a transfer.
 
 const (
 	altLogQueue = 4096                   // entries that may wait for a log
@@ -26,7 +27,11 @@ const (
 	altLogClose = 2 * time.Second        // for what waits at the end
 )
 
-// An altLog is one file. All but the channels and the counter are its
+// toStderr is a log that is no file but standard error, from where containers
+// collect what they log.
+const toStderr = "stderr"
+
+// An altLog is one file. All but the channels and the counters are its
 // goroutine's own.
 type altLog struct {
 	spec   string // format:path
@@ -34,17 +39,18 @@ type altLog struct {
 	format logparse.Format
 	log    *slog.Logger
 
-	queue  chan logparse.Entry
-	reopen chan struct{}
-	stop   chan struct{}
-	done   chan struct{}
-	lost   atomic.Int64
+	queue      chan *logparse.Entry // which other logs have, too
+	reopen     chan struct{}
+	stop       chan struct{}
+	done       chan struct{}
+	lost       atomic.Int64
+	complained atomic.Int64 // when, in nanoseconds since 1970; 0: never
 
-	file       *os.File
-	looked     time.Time // whether it is still at its path
-	complained time.Time
-	torn       bool // the last line is not whole
-	line       []byte
+	file   *os.File
+	looked time.Time // whether it is still at its path
+	told   int64     // of lost, by who complained
+	torn   bool      // the last line is not whole
+	line   []byte
 }
 
 // transferLogs are those that are in force.
@@ -129,7 +135,7 @@ func (l *altLog) wait(limit time.Duration) {
 	select {
 	case <-l.done:
 	case <-time.After(limit):
-		l.log.Error("not every transfer is in the log: a disk does not answer", "path", l.path, "missing", len(l.queue))
+		l.log.Error("entries are not in their log: what it is written to does not answer", "log", l.spec, "lost", l.lost.Load()+int64(len(l.queue)))
 	}
 }
 
@@ -156,17 +162,25 @@ func openAltLog(spec string, log *slog.Logger) (*altLog, error) {
 	if !ok {
 		return nil, fmt.Errorf("AltLog: %q is no log format", name)
 	}
-	l := &altLog{spec: spec, path: path, format: format, log: log, queue: make(chan logparse.Entry, altLogQueue),
-		reopen: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	l := newAltLog(spec, path, format, log)
 	return l, l.open()
+}
+
+func newAltLog(spec, path string, format logparse.Format, log *slog.Logger) *altLog {
+	return &altLog{spec: spec, path: path, format: format, log: log, queue: make(chan *logparse.Entry, altLogQueue),
+		reopen: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 }
 
 // open opens the file. It must be one: who may write to its folder could have put
 // a link there, or something that blocks.
 func (l *altLog) open() error {
+	if l.path == toStderr {
+		l.file = os.Stderr
+		return nil
+	}
 	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
-		return fmt.Errorf("AltLog: opening the log of transfers: %w", err)
+		return fmt.Errorf("AltLog: opening a log: %w", err)
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -189,22 +203,32 @@ func (l *altLog) open() error {
 // discard gives up a log that was never in force.
 func (l *altLog) discard() {
 	if l != nil && l.file != nil {
+		l.close()
+	}
+}
+
+func (l *altLog) close() {
+	if l.path != toStderr {
 		l.file.Close()
 	}
 }
 
-// note queues an entry.
-func (l *altLog) note(e logparse.Entry) {
+// note queues an entry, which nobody changes any more.
+func (l *altLog) note(e *logparse.Entry) {
 	select {
 	case l.queue <- e:
 	default:
 		l.lost.Add(1)
+		l.complain(errTooSlow)
 	}
 }
 
+// errTooSlow is a disk that does not keep up.
+var errTooSlow = errors.New("what it is written to is slower than what happens")
+
 func (l *altLog) run() {
 	defer close(l.done)
-	defer l.file.Close()
+	defer l.close()
 	for {
 		select {
 		case e := <-l.queue:
@@ -217,6 +241,7 @@ func (l *altLog) run() {
 				case e := <-l.queue:
 					l.write(e)
 				default:
+					l.sum()
 					return
 				}
 			}
@@ -225,8 +250,8 @@ func (l *altLog) run() {
 }
 
 // write adds a line, in one write, so that who reads along sees whole lines.
-func (l *altLog) write(e logparse.Entry) {
-	if time.Since(l.looked) >= altLogLook {
+func (l *altLog) write(e *logparse.Entry) {
+	if l.path != toStderr && time.Since(l.looked) >= altLogLook {
 		l.looked = time.Now()
 		if l.moved() {
 			l.complain(l.open())
@@ -236,15 +261,18 @@ func (l *altLog) write(e logparse.Entry) {
 	if l.torn { // the disk was full in the middle of a line
 		l.line = append(l.line, '\n')
 	}
-	l.line = l.format.Append(l.line, e)
+	l.line = l.format.AppendEntry(l.line, e)
 	n, err := l.file.Write(l.line)
 	if err == nil {
 		l.torn = false
+		if l.told != l.lost.Load() && len(l.queue) == 0 && l.due() {
+			l.sum()
+		}
 		return
 	}
 	l.torn = l.torn || n > 0
 	l.lost.Add(1)
-	l.complain(fmt.Errorf("AltLog: writing the log of transfers: %w", err))
+	l.complain(fmt.Errorf("AltLog: writing a log: %w", err))
 }
 
 // moved tells whether another file is at the path than the one that is open, or
@@ -258,11 +286,23 @@ func (l *altLog) moved() bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(ours, there)
 }
 
-// complain logs what is wrong, now and then.
+// complain logs what is wrong, now and then. Sessions do, and the log's goroutine.
 func (l *altLog) complain(err error) {
-	if err == nil || time.Since(l.complained) < altLogMute && !l.complained.IsZero() {
-		return
+	if err != nil && l.due() {
+		l.log.Error("entries are not in their log", "log", l.spec, "err", err, "lost", l.lost.Load())
 	}
-	l.complained = time.Now()
-	l.log.Error("a transfer is not in its log", "err", err, "lost", l.lost.Load())
+}
+
+// due tells whether it is time to say something, and then it was said.
+func (l *altLog) due() bool {
+	last, now := l.complained.Load(), time.Now().UnixNano()
+	return (last == 0 || now-last >= int64(altLogMute)) && l.complained.CompareAndSwap(last, now)
+}
+
+// sum tells what was lost, once lines are written again or the log is closed.
+func (l *altLog) sum() {
+	if n := l.lost.Load(); n != l.told {
+		l.log.Warn("entries are missing in a log", "log", l.spec, "lost", n)
+		l.told = n
+	}
 }

@@ -190,7 +190,7 @@ func TestAltLogLoses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range altLogQueue + 7 { // nobody writes
-		stuck.note(logparse.Entry{Path: "/x"})
+		stuck.note(&logparse.Entry{Path: "/x"})
 	}
 	if n := stuck.lost.Load(); n != 7 {
 		t.Errorf("%d were lost", n)
@@ -203,7 +203,7 @@ func TestAltLogLoses(t *testing.T) {
 	r.srv.altLogs.now.Store(nil)
 	stuck.file.Close() // every write fails
 	stuck.looked = time.Now().Add(time.Hour)
-	stuck.write(logparse.Entry{Path: "/x"})
+	stuck.write(&logparse.Entry{Path: "/x"})
 	if n := stuck.lost.Load(); n != 8 {
 		t.Errorf("%d were lost", n)
 	}

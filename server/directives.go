@@ -434,7 +434,7 @@ var Directives = config.Table[Config]{
 		Help: "Have the process id in the lines of the system's log.",
 		Bind: func(c *Config) config.Value { return config.YesNo(&c.LogPID) }},
 	{Name: "AltLog", Short: "O", Group: groupLogs,
-		Help: "A log of transfers, as format:path; a path alone is clf. The formats are " + strings.Join(logparse.Names(), ", ") + ". Further lines add further logs. A transfer that broke off is 206 in clf, 426 in w3c, i in xferlog and incomplete in json. A file that was moved away is made anew.",
+		Help: "A log of transfers, as format:path; a path alone is clf. The formats are " + strings.Join(logparse.Names(), ", ") + ". Each log has what its format has lines for: some deletions, vsftpd and json logins and whatever else happens to files, too. Further lines add further logs. The path stderr, or -, is standard error, from where containers take what they log: json:stderr. A transfer that broke off is 206 in clf, 426 in w3c, i in xferlog and incomplete in json. A file that was moved away is made anew, and so it is looked for after SIGHUP. A disk that is slow or full keeps no transfer waiting: lines that it does not take are counted by \"portreeve status\".",
 		Bind: func(c *Config) config.Value { return altLogs(&c.AltLog) }},
 
 	{Name: "ControlSocket", Group: groupControl, Restart: true,

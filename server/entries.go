@@ -38,7 +38,7 @@ func (s *Server) record(e *logparse.Entry) {
 	e.Level = e.Severity()
 	for _, l := range s.altLogs.all() {
 		if takes(&l.format, e) {
-			l.note(*e)
+			l.note(e)
 		}
 	}
 	if s.Recorder != nil {

@@ -327,11 +327,14 @@ func altLogs(p *[]string) config.Value {
 			if !found {
 				format, path = "clf", word
 			}
+			if path == "-" {
+				path = toStderr
+			}
 			switch {
 			case !slices.Contains(logparse.Names(), format):
 				return nil, fmt.Errorf("%q is no log format; there are %s", format, strings.Join(logparse.Names(), ", "))
-			case !strings.HasPrefix(path, "/"):
-				return nil, fmt.Errorf("%q is not an absolute path", path)
+			case path != toStderr && !strings.HasPrefix(path, "/"):
+				return nil, fmt.Errorf("%q is neither an absolute path nor stderr", path)
 			}
 			list = append(list, format+":"+path)
 		}
