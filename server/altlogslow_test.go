@@ -71,7 +71,7 @@ func TestAltLogSlow(t *testing.T) {
 	}
 	in.SetWriteDeadline(time.Time{})
 	l := r.odd(in)
-	l.path = toStderr // which is not looked for at a path, nor closed
+	l.path = toStderr           // which is not looked for at a path, nor closed
 	for range altLogQueue + 2 { // and one that is being written
 		l.note(&logparse.Entry{Path: "/x"})
 	}

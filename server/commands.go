@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -47,6 +46,7 @@ const (
 	creates                    // its path need not exist: a bad one is 553, not 550
 	opensData                  // moves data: 425 unless a data connection was prepared, 521 if in clear where it may not be
 	marks                      // chooses a part for the next transfer: one chosen before is gone, also if this fails
+	nests                      // its argument is another row, or in no log
 	reveals                    // says who the client is: not in clear where TLS is demanded
 )
 
@@ -176,7 +176,7 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<path> - choose what to rename"},
 		{name: "RNTO", arg: maybePath, need: creates, rfc: "959 4.1.3", run: (*session).cmdRNTO,
 			help: "<path> - rename to this"},
-		{name: "SITE", arg: aPath, need: creates, rfc: "959 4.1.3", run: (*session).cmdSITE,
+		{name: "SITE", arg: aPath, need: creates | nests, rfc: "959 4.1.3", run: (*session).cmdSITE,
 			help: "<command> - what this server offers beyond the standard"},
 		{name: "SITE ALIAS", arg: maybePath, on: hasAliases, rfc: "none", run: (*session).siteALIAS,
 			help: "[<name>] - list other names of directories, or explain one"},
@@ -364,7 +364,10 @@ func (s *session) unheard(verb string) (reply, *command) {
 	case slices.Contains(notHere, verb):
 		return s.withheld(verb, verb == "AUTH" || verb == "ADAT"), nil
 	}
-	s.log.Debug("unknown command", "cmd", fmt.Sprintf("%.16q", verb))
+	if len(verb) > longestVerb || !isVerb(verb) { // it may be a password
+		verb = hidden
+	}
+	s.log.Debug("unknown command", "cmd", verb)
 	return say(500, "Unknown command"), nil
 }
 
@@ -376,6 +379,9 @@ func (s *session) withheld(name string, preAuth bool) reply {
 	return sayf(502, "%s is not offered here", name)
 }
 
+// longestVerb is the most that RFC 959, section 5.3, lets a command have.
+const longestVerb = 4
+
 // hidden stands for what nobody is shown.
 const hidden = "****"
 
@@ -384,7 +390,7 @@ func (s *session) note(c *command, arg string) {
 	shown := c.name
 	switch {
 	case arg == "":
-	case c.need&secret != 0:
+	case c.need&secret != 0 || c.need&nests != 0 && !isRow(c.name, arg):
 		shown += " " + hidden
 	default:
 		shown += " " + arg
@@ -395,6 +401,12 @@ func (s *session) note(c *command, arg string) {
 	} else {
 		s.log.Debug("command", "cmd", shown)
 	}
+}
+
+// isRow tells whether an argument begins with what is a command within another.
+func isRow(name, arg string) bool {
+	word, _, _ := strings.Cut(arg, " ")
+	return byName[name+" "+strings.ToUpper(word)] != nil
 }
 
 // isVerb tells whether a word can be a command at all.

@@ -60,6 +60,7 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	account, err := s.authenticate(ctx, auth.Attempt{Password: password})
 	switch {
 	case errors.Is(err, auth.ErrUnknown), errors.Is(err, auth.ErrDenied), errors.Is(err, errAnonymousOnly):
+		s.conceal(password, err)
 		return s.failed(ctx, began, err)
 	case ctx.Err() != nil: // the session is over; its loop says why
 		return reply{}, nil
@@ -126,6 +127,18 @@ type patientUntil struct {
 }
 
 func (p *patientUntil) Deadline() (time.Time, bool) { return p.limit, true }
+
+// conceal takes from a name what no log may have: somebody who said the password
+// where the name belongs, as no user is called so.
+func (s *session) conceal(password string, why error) {
+	if password == "" || !errors.Is(why, auth.ErrUnknown) || !strings.Contains(s.name, password) {
+		return
+	}
+	s.name = hidden
+	if s.deed != nil {
+		s.deed.user = hidden
+	}
+}
 
 // failed answers a login that did not succeed, after a delay that grows with
 // each, and that began with the login: what it took to refuse is part of it, so
