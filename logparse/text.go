@@ -85,6 +85,16 @@ func word(text string) (first, rest string, ok bool) {
 	return text[:i], text[i+1:], true
 }
 
+// digits is word for one that is short.
+func digits(text string) (first, rest string, ok bool) {
+	for i := range len(text) {
+		if text[i] == ' ' {
+			return text[:i], text[i+1:], i > 0
+		}
+	}
+	return "", "", false
+}
+
 // lastWord cuts the last word off.
 func lastWord(text string) (rest, last string) { return cutLast(text, " ") }
 

@@ -150,14 +150,14 @@ func (d dialect) appendName(line []byte, name string, blank byte, own bool) []by
 	return line
 }
 
-func (d dialect) parse(p *Parser, line string, e *Entry) error {
+func (d *dialect) parse(p *Parser, line string, e *Entry) error {
 	rest, err := p.ctime(line, e)
 	if err != nil {
 		return err
 	}
-	took, rest, ok := word(rest)
+	took, rest, ok := digits(rest)
 	host, rest, ok2 := word(rest)
-	bytes, rest, ok3 := word(rest)
+	bytes, rest, ok3 := digits(rest)
 	if !ok || !ok2 || !ok3 || controlled(host) {
 		return errForm
 	}
@@ -184,7 +184,15 @@ func (d dialect) parse(p *Parser, line string, e *Entry) error {
 }
 
 // remainder parts what stands behind the size.
-func (d dialect) remainder(p *Parser, text string, e *Entry) error {
+func (d *dialect) remainder(p *Parser, text string, e *Entry) error {
+	if d.usual(text, e) {
+		return nil
+	}
+	return d.anywhere(p, text, e)
+}
+
+// anywhere looks for the letters behind every blank.
+func (d *dialect) anywhere(p *Parser, text string, e *Entry) error {
 	found := 0
 	err := errForm
 	for at := 0; ; at++ {
@@ -218,6 +226,25 @@ func (d dialect) remainder(p *Parser, text string, e *Entry) error {
 	return err
 }
 
+// usual reads what nearly every line has: names without blanks, and nothing that the
+// client's host said. The words behind the letters are then the user, the service, a
+// digit and a star, and there is no second place where four letters fit. Without
+// success the entry may have part of it, which is read again.
+func (d *dialect) usual(text string, e *Entry) bool {
+	at := strings.IndexByte(text, ' ')
+	if at <= 0 {
+		return false
+	}
+	n := letters(text[at:])
+	if n == 0 || d.account(e, text[at+n:]) != nil || e.Xfer.Ident != "" || strings.IndexByte(e.User, ' ') >= 0 {
+		e.User, e.Status, e.Style.Short, e.Xfer = "", Unknown, false, Xfer{}
+		return false
+	}
+	e.Path = known(text[:at])
+	e.kind(text[at : at+n])
+	return true
+}
+
 // who is what account reads.
 func (e *Entry) who() (user string, status Status, short bool, x Xfer) {
 	return e.User, e.Status, e.Style.Short, e.Xfer
@@ -236,7 +263,7 @@ func letters(text string) int {
 	}
 	rest := text[end:]
 	if end == 3 || len(rest) < len(" o r ") || rest[0] != ' ' || rest[2] != ' ' || rest[4] != ' ' ||
-		strings.IndexByte("iod", rest[1]) < 0 || strings.IndexByte("agr", rest[3]) < 0 {
+		rest[1] != 'i' && rest[1] != 'o' && rest[1] != 'd' || rest[3] != 'a' && rest[3] != 'g' && rest[3] != 'r' {
 		return 0
 	}
 	return end + len(" o r ")
@@ -256,7 +283,7 @@ func (e *Entry) kind(text string) {
 
 // account reads the rest: user, service, whether the client's host was asked, what
 // it said, and the status, which old servers leave out.
-func (d dialect) account(e *Entry, text string) error {
+func (d *dialect) account(e *Entry, text string) error {
 	if before, ok := strings.CutSuffix(text, " c"); ok && !d.group {
 		text, e.Status = before, Whole
 	} else if before, ok := strings.CutSuffix(text, " i"); ok && !d.group {
@@ -278,11 +305,11 @@ func (d dialect) account(e *Entry, text string) error {
 
 // serves tells whether a word can be a service. Without a status behind it only
 // those that are known are believed: glftpd has a group there.
-func (d dialect) serves(service string, short bool) bool {
+func (d *dialect) serves(service string, short bool) bool {
 	return !controlled(service) && (d.group || !short || slices.Contains(services, service))
 }
 
-func (d dialect) service(e *Entry, service string) {
+func (d *dialect) service(e *Entry, service string) {
 	if d.group {
 		e.Xfer.Group = known(service)
 	} else if service != "ftp" {
@@ -292,7 +319,7 @@ func (d dialect) service(e *Entry, service string) {
 
 // ident parts what has an answer of the client's host at its end, which may have
 // blanks: at the last service that is known.
-func (d dialect) ident(e *Entry, text string) error {
+func (d *dialect) ident(e *Entry, text string) error {
 	if d.group {
 		return errForm
 	}
