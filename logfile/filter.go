@@ -16,8 +16,8 @@ type Filter struct {
 	Directions []Direction
 	Outcomes   []logparse.Status
 	Events     []logparse.Event
-	MinSize    int64 // bytes moved, or deleted; what moves none is not chosen
-	MaxSize    int64 // 0: none
+	Least      int64 // bytes moved, or deleted; with a bound, what is neither is not chosen
+	Below      int64 // more than these; 0: no bound
 	Window     Window
 }
 
@@ -29,7 +29,7 @@ func (f *Filter) Match(e *logparse.Entry) bool {
 		len(f.Outcomes) > 0 && !slices.Contains(f.Outcomes, e.Status),
 		len(f.Directions) > 0 && !slices.ContainsFunc(f.Directions, func(d Direction) bool { return d.Is(e) }),
 		len(f.Users) > 0 && !slices.Contains(f.Users, e.User),
-		(f.MinSize > 0 || f.MaxSize > 0) && !f.sized(e),
+		(f.Least > 0 || f.Below > 0) && !f.sized(e),
 		len(f.Clients) > 0 && !f.client(e.Host),
 		len(f.Paths) > 0 && !slices.ContainsFunc(f.Paths, func(g Glob) bool { return g.Match(e.Path) || e.To != "" && g.Match(e.To) }):
 		return false
@@ -39,7 +39,7 @@ func (f *Filter) Match(e *logparse.Entry) bool {
 
 func (f *Filter) sized(e *logparse.Entry) bool {
 	moves := e.Event == logparse.Transfer || e.Event == logparse.Delete
-	return moves && e.Bytes >= f.MinSize && (f.MaxSize == 0 || e.Bytes <= f.MaxSize)
+	return moves && e.Bytes >= f.Least && (f.Below == 0 || e.Bytes < f.Below)
 }
 
 func (f *Filter) client(host string) bool {
@@ -60,6 +60,9 @@ const (
 	Down   Direction = "down"
 	Delete Direction = "delete"
 )
+
+// Directions are all of them.
+var Directions = []Direction{Up, Down, Delete}
 
 // Is tells whether that is what happened.
 func (d Direction) Is(e *logparse.Entry) bool {

@@ -134,6 +134,9 @@ func (in *Input) Close() error {
 	return err
 }
 
+// Bytes returns the text of the lines, for who does not read entries.
+func (in *Input) Bytes() io.Reader { return in.data }
+
 // Done returns how many bytes of the file, as it is on disk, were read so far.
 func (in *Input) Done() int64 { return in.read.Load() }
 

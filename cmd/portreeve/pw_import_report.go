@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"portreeve/config"
 	"portreeve/userfile"
@@ -114,34 +113,4 @@ func (r *importReport) summary(name string, format userfile.Format, dryRun bool)
 		said += "; nothing is changed"
 	}
 	return said
-}
-
-// A progress is a line on a terminal that says how far long work is.
-type progress struct {
-	e    *env
-	on   bool
-	last time.Time
-
-	shown bool
-}
-
-// newProgress shows nothing if nobody looks, or if the output itself shows it.
-func newProgress(e *env, quiet bool) *progress {
-	return &progress{e: e, on: !quiet && terminalWidth(e.err) > 0, last: time.Now()}
-}
-
-func (p *progress) step(doing string, n int) {
-	if !p.on || time.Since(p.last) < 200*time.Millisecond {
-		return
-	}
-	p.last, p.shown = time.Now(), true
-	fmt.Fprintf(p.e.err, "\r%s users: %d ", doing, n)
-}
-
-// end takes the line away.
-func (p *progress) end() {
-	if p.shown {
-		fmt.Fprintf(p.e.err, "\r%s\r", strings.Repeat(" ", 40))
-		p.shown = false
-	}
 }
