@@ -215,3 +215,22 @@ func (f *File) zone() *time.Location {
 	}
 	return f.options.Zone
 }
+
+// Head returns how a file's text begins, so many bytes of it if there are. It is
+// by that that a log is known again, whatever it is called since.
+func (f *File) Head(n int) ([]byte, error) {
+	if f.stream {
+		return nil, nil
+	}
+	in, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	head := make([]byte, n)
+	n, err = io.ReadFull(in.data, head)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return head[:n], err
+}

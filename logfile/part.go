@@ -268,7 +268,7 @@ func (s *search) part(offset int64) Part {
 		return p
 	}
 	l, ok := s.look(offset)
-	if !ok || !twice(l.time) {
+	if !ok || !logparse.Twice(l.time) {
 		return p
 	}
 	// In which pass it is only the lines before it tell.
@@ -317,18 +317,19 @@ func (s *search) headerAt(offset int64) string {
 	return ""
 }
 
-// twice tells whether clocks show a time once more, before or afterwards.
-func twice(t time.Time) bool {
-	start, end := t.ZoneBounds()
-	_, offset := t.Zone()
-	if !end.IsZero() {
-		if _, next := end.Zone(); next < offset && !t.Add(time.Duration(offset-next)*time.Second).Before(end) {
-			return true
-		}
+// From returns what is behind the end of a line, which is told by how many bytes
+// of the file's text end with it.
+func (f *File) From(offset int64) (Part, error) {
+	if !f.Plain || offset == 0 {
+		return Part{}, nil
 	}
-	if start.IsZero() {
-		return false
+	if offset >= f.Size {
+		return Part{Offset: f.Size}, nil
 	}
-	_, last := start.Add(-time.Second).Zone()
-	return last > offset && t.Before(start.Add(time.Duration(last-offset)*time.Second))
+	s, err := f.search()
+	if err != nil {
+		return Part{}, err
+	}
+	defer s.file.Close()
+	return s.part(offset), s.err
 }

@@ -94,13 +94,6 @@ func (p *Parser) local(wall int64) (t time.Time, plain bool) {
 	return time.Unix(first, 0).In(zone), false
 }
 
-// Follow tells that a line of that time came before those that are to be read, in
-// another part of the log.
-func (p *Parser) Follow(at time.Time) { p.last = at.Unix() }
-
-// Last is when the line before was.
-func (p *Parser) Last() time.Time { return time.Unix(p.last, 0) }
-
 // Twice tells whether clocks where a time is show it twice. Who reads a log in parts
 // lets none begin there, or has to tell what came before.
 func Twice(t time.Time) bool {

@@ -142,8 +142,8 @@ func TestTwice(t *testing.T) {
 	}
 }
 
-// TestFollow reads a part of a log that begins when clocks show the hour again.
-func TestFollow(t *testing.T) {
+// TestAfter reads a part of a log that begins when clocks show the hour again.
+func TestAfter(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestFollow(t *testing.T) {
 	} {
 		before, _ := time.Parse(time.RFC3339, tt.before)
 		p := Parser{Zone: zone}
-		p.Follow(before)
+		p.After(before)
 		var e Entry
 		if err := p.Parse(&xferlog, line, &e); err != nil {
 			t.Fatal(err)

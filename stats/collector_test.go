@@ -40,12 +40,21 @@ func piecesOf(text []byte, at ...int) []Piece {
 			cut = len(text)
 		}
 		part := text[from:cut]
-		pieces = append(pieces, Piece{Name: "log", Size: int64(len(part)), Goes: from > 0, Parser: logparse.Parser{Zone: time.UTC},
-			Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(part)), nil }})
+		pieces = append(pieces, Piece{Name: "log", Size: int64(len(part)), Goes: from > 0,
+			Open: func() (Lines, error) {
+				r := logparse.NewReader(bytes.NewReader(part), logparse.Format{})
+				r.Zone = time.UTC
+				return noFile{r}, nil
+			}})
 		from = cut
 	}
 	return pieces
 }
+
+// noFile are lines that need no closing.
+type noFile struct{ *logparse.Reader }
+
+func (noFile) Close() error { return nil }
 
 func collect(t testing.TB, o Options, workers int, pieces ...Piece) *Collector {
 	t.Helper()

@@ -231,14 +231,31 @@ func reportOf(t *testing.T, text []byte, zone *time.Location, pieces int) *stats
 	var parts []stats.Piece
 	for i := range pieces {
 		from, to := lineAt(text, len(text)*i/pieces), lineAt(text, len(text)*(i+1)/pieces)
-		parts = append(parts, stats.Piece{Name: "log", Goes: i > 0, Size: int64(to - from), Parser: logparse.Parser{Zone: zone},
-			Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text[from:to])), nil }})
+		parts = append(parts, stats.Piece{Name: "log", Goes: i > 0, Size: int64(to - from), Open: func() (stats.Lines, error) {
+			before := linesOf(text[:from], zone)
+			for range before.All() { // in which pass of an hour that comes twice it begins
+			}
+			lines := linesOf(text[from:to], zone)
+			lines.After(before.Before())
+			return lines, nil
+		}})
 	}
 	err := c.Read(context.Background(), parts, stats.Reading{Workers: pieces, Limit: 3, Bad: func(err error) { t.Error(err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c.Report(nil)
+}
+
+// A textLog is a log in memory.
+type textLog struct{ *logparse.Reader }
+
+func (textLog) Close() error { return nil }
+
+func linesOf(text []byte, zone *time.Location) textLog {
+	r := logparse.NewReader(bytes.NewReader(text), logparse.Format{})
+	r.Zone = zone
+	return textLog{r}
 }
 
 // lineAt is where the next line begins.

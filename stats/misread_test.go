@@ -3,7 +3,6 @@ package stats_test
 import (
 	"bytes"
 	"context"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -123,8 +122,7 @@ func TestDamaged(t *testing.T) {
 	}
 	c := stats.NewCollector(stats.Options{Zone: time.UTC, Top: -1, By: [][]stats.Dimension{dimensions(t, "user", "day"), dimensions(t, "hour", "direction")}})
 	told := int64(0)
-	err := c.Read(context.Background(), []stats.Piece{{Name: "log", Parser: logparse.Parser{Zone: time.UTC},
-		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(damaged)), nil }}},
+	err := c.Read(context.Background(), []stats.Piece{{Name: "log", Open: func() (stats.Lines, error) { return linesOf(damaged, time.UTC), nil }}},
 		stats.Reading{Limit: 1 << 30, Bad: func(err error) { told++ }})
 	if err != nil {
 		t.Fatal(err)

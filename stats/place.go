@@ -1,10 +1,9 @@
 package stats
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
-	"io"
 )
 
 // A Place is how far a log was read. It is known by how it begins, since its name
@@ -14,34 +13,30 @@ type Place struct {
 	Head   []byte `json:"head"`   // the hash of its first bytes,
 	Length int    `json:"length"` // of so many
 	Offset int64  `json:"offset"` // of the first line that was not read
-	Seen   bool   `json:"-"`      // in this run
+	seen   bool   // in this run
 }
 
-// headLength is by how much of it a log is known.
-const headLength = 1024
+// HeadLength is by how much of it a log is known.
+const HeadLength = 1024
 
 // Places are those of a state.
 type Places struct{ list []*Place }
 
-// Find returns the place of a log, which is read from its beginning. A log that is
-// shorter than it was is a new one.
-func (p *Places) Find(log io.Reader) (*Place, error) {
-	head := make([]byte, headLength)
-	n, err := io.ReadFull(log, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	head = head[:n]
-	for i := range p.list {
-		place := p.list[i]
-		if place.Length <= n && place.Length > 0 && !place.Seen && string(place.Head) == string(hashOf(head[:place.Length])) {
-			place.Seen = true
-			place.Head, place.Length = hashOf(head), n
-			return place, nil
+// Find returns the place of a log, by its first bytes, [HeadLength] of them if there
+// are. A log that is shorter than it was is a new one.
+func (p *Places) Find(head []byte) *Place {
+	for _, place := range p.list {
+		if 0 < place.Length && place.Length <= len(head) && !place.seen && bytes.Equal(place.Head, hashOf(head[:place.Length])) {
+			place.seen = true
+			place.Head, place.Length = hashOf(head), len(head)
+			return place
 		}
 	}
-	p.list = append(p.list, &Place{Head: hashOf(head), Length: n, Seen: true})
-	return p.list[len(p.list)-1], nil
+	place := &Place{Head: hashOf(head), Length: len(head), seen: true}
+	if len(head) > 0 { // an empty one is like any other
+		p.list = append(p.list, place)
+	}
+	return place
 }
 
 func hashOf(head []byte) []byte {
@@ -69,7 +64,7 @@ func LoadPlaces(text []byte) (*Places, error) {
 		return nil, errState
 	}
 	for _, place := range p.list {
-		if place == nil || place.Offset < 0 || place.Length < 0 || place.Length > headLength {
+		if place == nil || place.Offset < 0 || place.Length < 0 || place.Length > HeadLength {
 			return nil, errState
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"portreeve/logfile"
 	"portreeve/logparse"
 	"portreeve/stats"
 )
@@ -135,7 +135,14 @@ func runStats(ctx context.Context, e *env, opts statsOptions, files []string) er
 			return err
 		}
 	}
-	pieces, err := opts.pieces(e, files, places)
+	if opts.workers == 0 {
+		opts.workers = runtime.GOMAXPROCS(0)
+	}
+	logs, err := logfile.Find(files, logfile.Options{Stdin: e.in})
+	if err != nil {
+		return err
+	}
+	pieces, err := opts.pieces(logs, logfile.Window{}, places)
 	if err != nil {
 		return err
 	}
@@ -146,9 +153,6 @@ func runStats(ctx context.Context, e *env, opts statsOptions, files []string) er
 			unread++
 		}
 	}}
-	if reading.Workers == 0 {
-		reading.Workers = runtime.GOMAXPROCS(0)
-	}
 	if err := c.Read(ctx, pieces, reading); err != nil {
 		return err
 	}
@@ -172,34 +176,66 @@ func runStats(ctx context.Context, e *env, opts statsOptions, files []string) er
 // of all.
 const badShown = 5
 
-// pieces are what is to be read of files.
-func (o *statsOptions) pieces(_ *env, files []string, places *stats.Places) ([]stats.Piece, error) {
+// pieces are what is to be read of files, in as many parts as threads read.
+func (o *statsOptions) pieces(files []*logfile.File, window logfile.Window, places *stats.Places) ([]stats.Piece, error) {
 	var pieces []stats.Piece
-	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return nil, err
-		}
-		place, err := places.Find(f)
-		if err != nil {
-			return nil, err
-		}
-		from := place.Offset
-		pieces = append(pieces, stats.Piece{Name: name, Size: info.Size() - from, Growing: o.state != "", Goes: from > 0, Open: func() (io.ReadCloser, error) {
-			f, err := os.Open(name)
+	for _, f := range files {
+		if o.state != "" {
+			p, err := newPiece(f, places)
 			if err != nil {
 				return nil, err
 			}
-			_, err = f.Seek(from, io.SeekStart)
-			return f, err
-		}, Done: func(bytes int64) { place.Offset += bytes }})
+			pieces = append(pieces, p)
+			continue
+		}
+		part, err := f.Within(window)
+		if err != nil {
+			return nil, err
+		}
+		parts, err := f.Segments(part, o.workers)
+		if err != nil {
+			return nil, err
+		}
+		for i, part := range parts {
+			length := part.Length
+			if length == 0 {
+				length = f.Size - part.Offset
+			}
+			pieces = append(pieces, stats.Piece{Name: f.Path, Size: length, Goes: i > 0, Open: func() (stats.Lines, error) { return f.OpenPart(part) }})
+		}
 	}
 	return pieces, nil
+}
+
+// newPiece is what of a file was not read before.
+func newPiece(f *logfile.File, places *stats.Places) (stats.Piece, error) {
+	head, err := f.Head(stats.HeadLength)
+	if err != nil {
+		return stats.Piece{}, err
+	}
+	place := places.Find(head)
+	p := stats.Piece{Name: f.Path, Size: f.Size, Goes: place.Offset > 0}
+	open := f.Open
+	if f.Plain {
+		part, err := f.From(place.Offset)
+		if err != nil {
+			return p, err
+		}
+		open = func() (*logfile.Input, error) { return f.OpenPart(part) }
+		p.Size -= part.Offset
+		p.Done = func(offset int64) { place.Offset = part.Offset + offset }
+	} else { // what was compressed since is read again, and counted from there on
+		p.Skip = place.Offset
+		p.Done = func(offset int64) { place.Offset = max(place.Offset, offset) }
+	}
+	p.Open = func() (stats.Lines, error) {
+		in, err := open()
+		if err == nil {
+			in.Growing = f.Plain
+		}
+		return in, err
+	}
+	return p, nil
 }
 
 // show writes a report as was asked for.
