@@ -19,6 +19,8 @@ type command struct {
 	rfc  string
 	help string // the argument, then " - " and what it does
 	run  func(*session, context.Context, string) (reply, error)
+
+	at int // in commands
 }
 
 // An arity tells what may follow the name. A path keeps every blank but the one
@@ -239,6 +241,7 @@ func init() { //nolint:funlen // a table is as long as what it lists
 	}
 	byName = make(map[string]*command)
 	for i := range commands {
+		commands[i].at = i
 		byName[commands[i].name] = &commands[i]
 		for _, name := range commands[i].also {
 			byName[name] = &commands[i]

@@ -154,6 +154,9 @@ type Config struct {
 	ControlSocketMode  fs.FileMode
 	ControlSocketGroup string
 	ControlGroup       string
+
+	// Metrics
+	MetricsTopUsers int
 }
 
 // The shapes of Pure-FTPd's values that are more than a word or a number.

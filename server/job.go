@@ -53,6 +53,13 @@ func (j *jobs) release(account string) {
 	}
 }
 
+// running returns how many run.
+func (j *jobs) running() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.all
+}
+
 // work starts a job; its reply comes from the loop, as a transfer's does.
 func (s *session) work(ctx context.Context, t *transfer) (reply, error) {
 	account := s.account.Name

@@ -93,6 +93,8 @@ func (s *session) finish(r result) {
 // settle tells of a transfer's end, the log and the client.
 func (s *session) settle(t *transfer, r result, before ...reply) {
 	s.report(t, r)
+	s.srv.counts.transfer(t.kind, &r)
+	s.credit(t.kind, r.bytes)
 	answer := r.reply
 	switch {
 	case errors.Is(r.err, vfs.ErrQuota):

@@ -65,6 +65,7 @@ func (s *session) cmdPASS(ctx context.Context, password string) (reply, error) {
 	case ctx.Err() != nil: // the session is over; its loop says why
 		return reply{}, nil
 	case err != nil: // nobody could say: it is not the client's failure
+		s.srv.counts.login(loginUnasked)
 		s.log.Error("checking a login", "user", s.name, "err", err)
 		s.because(err)
 		return say(421, "Login is not possible now, try again later"), nil
@@ -147,6 +148,7 @@ func (s *session) conceal(password string, why error) {
 func (s *session) failed(ctx context.Context, began time.Time, why error) (reply, error) {
 	s.failures++
 	s.because(why)
+	s.srv.counts.login(loginWrong)
 	s.log.Warn("login failed", append(s.whom(s.name), "err", why)...)
 	s.penance(ctx, s.srv.Auth.Delay(s.peer.Addr())-time.Since(began))
 	s.name = ""
@@ -195,7 +197,14 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // admit gives an account its session: its place, its files, its limits. The
 // reply is zero if it may stay.
-func (s *session) admit(a *auth.Account) (reply, error) {
+func (s *session) admit(a *auth.Account) (r reply, err error) {
+	defer func() {
+		if err == nil && r.code == 0 {
+			s.srv.counts.login(loginGood)
+		} else {
+			s.srv.counts.login(loginNoPlace)
+		}
+	}()
 	most := a.MaxSessions
 	switch {
 	case a.Anonymous:

@@ -97,6 +97,7 @@ func (s *session) withUsage(r reply) reply {
 
 // overQuota is the reply where there is no room for what a client calls name.
 func (s *session) overQuota(name string, before ...phrase) reply {
+	s.srv.counts.overQuota.Add(1)
 	r := sayf(552, "Quota exceeded: [%s] won't be saved", name)
 	r.lines, r.prose = append(before, s.usage()...), true
 	return r

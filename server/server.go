@@ -60,6 +60,7 @@ type Server struct {
 	network  network // data connections; tcp but for tests
 	passive  slots   // passive ports that wait
 	noData   dataFailures
+	counts   *counts
 	outside  outside       // what ForcePassiveIP names
 	draining chan struct{} // closed when the server stops
 	jobs     jobs
@@ -92,7 +93,7 @@ var ErrClosed = errors.New("server closed")
 
 // New makes a server of cfg. It listens to nothing yet.
 func New(cfg Config, sessions *registry.Registry, chain *auth.Chain, log *slog.Logger) *Server {
-	s := &Server{Sessions: sessions, Auth: chain, Log: log, pid: os.Getpid(), network: tcp{}, loadAverage: loadAverage, tickets: newTickets(), names: newClientNames(),
+	s := &Server{Sessions: sessions, Auth: chain, Log: log, pid: os.Getpid(), network: tcp{}, loadAverage: loadAverage, tickets: newTickets(), names: newClientNames(), counts: newCounts(),
 		draining: make(chan struct{}), threads: make(chan struct{}, bulkThreads), brief: make(chan struct{}, briefThreads),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[*session]struct{})}
 	s.watcher = newWatcher(log)
@@ -111,6 +112,7 @@ func (s *Server) Configure(cfg Config) {
 	s.config.Store(&cfg)
 	s.setTerms(&cfg)
 	s.rates.Configure(cfg.rates())
+	s.counts.setTop(cfg.MetricsTopUsers)
 	s.Sessions.SetLimits(registry.Limits{Max: cfg.MaxClients, PerHost: cfg.MaxClientsPerIP})
 }
 
@@ -280,6 +282,7 @@ const closingTime = 15 * time.Second
 // moment to read that; nobody waits for it.
 func (s *Server) turnAway(conn net.Conn, err error) {
 	r := crowded(err)
+	s.counts.reply(r.code)
 	conn.SetWriteDeadline(time.Now().Add(lingerTime))
 	_, _ = conn.Write(r.append(nil, func(p phrase) string { return p.in(s.config.Load().language().Say) })) // it goes either way
 }

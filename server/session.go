@@ -432,8 +432,10 @@ func (s *session) runQueue(ctx context.Context) error {
 
 // command runs one line and answers it. An error ends the session.
 func (s *session) command(ctx context.Context, l line) error {
+	began := time.Now()
 	r, c := s.dispatch(ctx, l)
 	s.heard = time.Now()
+	s.srv.counts.command(c, s.heard.Sub(began))
 	if c == nil || c.need&quiet == 0 {
 		s.worked = s.heard
 	}
@@ -475,6 +477,7 @@ func (s *session) reply(replies ...reply) {
 			s.log.Debug("reply", "code", r.code, "text", r.text)
 		}
 		out = r.encode(out, s.inWords, s.charset)
+		s.srv.counts.reply(r.code)
 	}
 	s.write(out)
 }

@@ -34,6 +34,13 @@ func (s *slots) take(client netip.Addr, most PassiveLimits) bool {
 	return true
 }
 
+// waiting returns how many are reserved.
+func (s *slots) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all
+}
+
 func (s *slots) give(client netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -85,7 +85,8 @@ func noHandshake(why error) error { return fmt.Errorf("%w: %s", errHandshake, wh
 // secure makes the control connection speak TLS. What the client sent before is
 // gone, be it in a buffer, where somebody between may have put it, or said: the
 // session is as new (RFC 4217, section 4.2).
-func (s *session) secure(ctx context.Context, t *secured) error {
+func (s *session) secure(ctx context.Context, t *secured) (err error) {
+	defer func() { s.srv.counts.handshake(controlChannel, t.state.Version) }()
 	leave, ok := s.srv.handshakes.enter(s.peer.Addr())
 	if !ok {
 		s.deaf = true

@@ -70,12 +70,15 @@ func (h *shield) protect(raw net.Conn, stall time.Duration) (*protected, error) 
 	}
 	p := newProtected(raw, h.config(terms.base), h.client)
 	raw.SetDeadline(time.Now().Add(handshakeTime))
-	if err := p.Handshake(); err != nil {
+	err := p.Handshake()
+	state := p.ConnectionState() // of version 0 if there is none
+	h.srv.counts.handshake(dataChannel, state.Version)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDataTLS, err)
 	}
 	raw.SetDeadline(time.Time{})
 	p.trunk.stall = stall
-	return p, h.admit(p.ConnectionState())
+	return p, h.admit(state)
 }
 
 // newProtected lays TLS over a data connection. Records of full size from the

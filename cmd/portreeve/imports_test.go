@@ -46,12 +46,12 @@ var mayImport = map[string][]string{
 	"purepw":         nil,
 	"userfile":       {"config", "puredb", "userdb"},
 	"userquery":      {"config", "userdb"},
-	"server/auth":    {"puredb", "userdb", "server/extauth", "server/query", "server/thread"},
+	"server/auth":    {"puredb", "userdb", "server/extauth", "server/measure", "server/query", "server/thread"},
 	"server/extauth": {"server/query", "userdb"},
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
-	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/rate", "server/session", "server/spool", "server/syslog", "server/thread", "server/vfs"},
+	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/measure", "server/rate", "server/session", "server/spool", "server/syslog", "server/thread", "server/vfs"},
 	"cmd/portreeve":  {"config", "logfile", "logparse", "stats", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
 }
 
@@ -93,6 +93,7 @@ var homes = map[string][]string{
 	"golang.org/x/text":             {"server/charset", "server/lang", "cmd/portreeve"},
 	"github.com/nicksnyder":         {"server/lang"},
 
+	"github.com/prometheus":    {"server/metrics"},
 	"golang.org/x/crypto/acme": {"server/cert"},
 	"github.com/letsencrypt":   {"server/cert/acmetest"},
 }

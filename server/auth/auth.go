@@ -192,7 +192,7 @@ type Chain struct {
 	failures   *failures
 	notes      *notes
 
-	hashes  atomic.Int64 // passwords hashed so far
+	load    *load // of hashing
 	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	groups  func(uid int) []int
 }
@@ -210,6 +210,7 @@ func New(o Options) (*Chain, error) {
 		remembered: newRemembered(),
 		failures:   newFailures(),
 		notes:      newNotes(),
+		load:       newLoad(),
 		resolve:    resolve,
 		groups:     func(int) []int { return nil },
 	}
@@ -240,7 +241,7 @@ func (c *Chain) Configure(o Options) error {
 	if need := o.Cost.Memory(); need > o.Memory {
 		return fmt.Errorf("password hashing: one hash takes %d bytes, more than the %d for all", need, o.Memory)
 	}
-	s := &settings{Options: o, hashing: newHashing(o, c.remembered, &c.hashes)}
+	s := &settings{Options: o, hashing: newHashing(o, c.remembered, c.load)}
 	if old := c.settings.Load(); old != nil { // what is in use now counts on
 		s.hashing.turns = old.hashing.turns
 		if old.Memory == o.Memory {

@@ -157,7 +157,7 @@ func TestCostOfFailureT037(t *testing.T) {
 		if errors.Is(err, ErrUnknown) == errors.Is(err, ErrDenied) {
 			t.Errorf("%s with %.20q is neither unknown nor denied, or both: %v", c.name, c.password, err)
 		}
-		if n := chain.hashes.Load(); n != c.hashes {
+		if n := chain.load.checked.Load(); n != c.hashes {
 			t.Errorf("%s with %.20q costs %d hashes, not %d", c.name, c.password, n, c.hashes)
 		}
 		if n := chain.Failures(client); n != 1 {
@@ -219,7 +219,7 @@ func TestDatabaseFails(t *testing.T) {
 	if _, err := c.Login(t.Context(), attempt("alice", secret)); !errors.Is(err, ErrUnknown) {
 		t.Errorf("no database: %v", err)
 	}
-	if n := c.hashes.Load(); n != 1 {
+	if n := c.load.checked.Load(); n != 1 {
 		t.Errorf("no database: %d hashes", n)
 	}
 	folder := userdb.At(t.TempDir())
@@ -281,7 +281,7 @@ func TestConfigure(t *testing.T) {
 	if _, err := c.Login(t.Context(), attempt("alice", "wrong")); !errors.Is(err, ErrPassword) {
 		t.Fatal(err)
 	}
-	before := c.hashes.Load()
+	before := c.load.checked.Load()
 	o.MinUID, o.DelayStep, o.DelayMost = 1001, time.Second, time.Minute
 	if err := c.Configure(o); err != nil {
 		t.Fatal(err)
@@ -289,7 +289,7 @@ func TestConfigure(t *testing.T) {
 	if _, err := c.Login(t.Context(), attempt("alice", secret)); !errors.Is(err, ErrUID) {
 		t.Errorf("MinUID is not in force: %v", err)
 	}
-	if n := c.hashes.Load(); n != before {
+	if n := c.load.checked.Load(); n != before {
 		t.Errorf("the good password was forgotten: %d hashes", n-before)
 	}
 	if d := c.Delay(client); d < 2*time.Second {

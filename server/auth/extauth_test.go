@@ -119,12 +119,12 @@ func TestExternal(t *testing.T) {
 		"auth_ok:1\nuid:1\ngid:1\ndir:../x\nend\n", "auth_ok:1\nuid:1\ngid:1\ndir:/srv/../etc\nend\n", "auth_ok:1\nuid:1\ngid:1\ndir:x\nend\n",
 		"auth_ok:1\nuid:1\ngid:1\ndir:/\x01\nend\n", "auth_ok:-1\nend\n"} {
 		say(bad)
-		before := c.hashes.Load()
+		before := c.load.checked.Load()
 		got, err := c.Login(t.Context(), a)
 		if !errors.Is(err, ErrDenied) || !errors.Is(err, ErrRefused) || got.Home != "" || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: %+v, %v", bad, got, err)
 		}
-		if n := c.hashes.Load() - before; n != 1 {
+		if n := c.load.checked.Load() - before; n != 1 {
 			t.Errorf("%q costs %d hashes", bad, n)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"portreeve/server/measure"
 	"portreeve/server/thread"
 	"portreeve/userdb"
 )
@@ -29,10 +30,10 @@ type hashing struct {
 	remember   time.Duration
 	remembered *remembered
 	dummy      string // a hash of that cost, which no password has
-	count      *atomic.Int64
+	load       *load
 }
 
-func newHashing(o Options, r *remembered, count *atomic.Int64) *hashing {
+func newHashing(o Options, r *remembered, l *load) *hashing {
 	return &hashing{
 		cost:       o.Cost,
 		memory:     o.Memory,
@@ -41,8 +42,33 @@ func newHashing(o Options, r *remembered, count *atomic.Int64) *hashing {
 		remember:   o.Remember,
 		remembered: r,
 		dummy:      userdb.Dummy(o.Cost),
-		count:      count,
+		load:       l,
 	}
+}
+
+// A load is what hashing does and has done.
+type load struct {
+	checked      atomic.Int64 // passwords hashed to be compared
+	waiting      atomic.Int64 // for a turn and for memory
+	waited, took *measure.Histogram
+}
+
+func newLoad() *load {
+	return &load{waited: measure.NewHistogram(spans[:]), took: measure.NewHistogram(spans[:])}
+}
+
+// spans are bounds for what a hash takes, or waits, in nanoseconds.
+var spans = [...]int64{1e6, 3e6, 10e6, 30e6, 100e6, 300e6, 1e9, 3e9, 10e9, 30e9}
+
+// A Load is what hashing passwords costs.
+type Load struct {
+	Waiting      int64           // logins that wait for a turn, or for memory
+	Waited, Took measure.Buckets // in nanoseconds; the one before a hash, the other for it
+}
+
+// Load tells what hashing passwords costs.
+func (c *Chain) Load() Load {
+	return Load{Waiting: c.load.waiting.Load(), Waited: c.load.waited.Buckets(), Took: c.load.took.Buckets()}
 }
 
 // check reports whether an attempt has the password that a user's stored hash was
@@ -119,7 +145,7 @@ func (h *hashing) verify(ctx context.Context, a Attempt, stored string) (bool, e
 	}
 	ok := false
 	runErr := h.run(ctx, a.From, need, func() (good bool) {
-		h.count.Add(1)
+		h.load.checked.Add(1)
 		ok, err = userdb.Verify(stored, a.Password, h.memory)
 		return ok
 	})
@@ -142,21 +168,35 @@ func (h *hashing) renew(ctx context.Context, password string) (string, error) {
 // followed by a rest of the same length, which its client does not wait for: so a
 // flood of wrong passwords has half of that time at most.
 func (h *hashing) run(ctx context.Context, from netip.Addr, need int64, hash func() (good bool)) error {
-	over, err := h.turns.take(ctx, from)
+	over, err := h.enter(ctx, from, need)
 	if err != nil {
 		return err
 	}
 	defer func() { over() }()
-	if err := acquire(ctx, h.slots, need); err != nil {
-		return err
-	}
 	defer h.slots.Release(need)
 	start, good := time.Now(), false
 	thread.Run(thread.Hashing, func() { good = hash() })
+	h.load.took.Observe(int64(time.Since(start)))
 	if release := over; !good {
 		over = func() { time.AfterFunc(time.Since(start), release) }
 	}
 	return nil
+}
+
+// enter waits for a turn, which lasts until over is called, and for memory.
+func (h *hashing) enter(ctx context.Context, from netip.Addr, need int64) (over func(), err error) {
+	h.load.waiting.Add(1)
+	defer h.load.waiting.Add(-1)
+	asked := time.Now()
+	if over, err = h.turns.take(ctx, from); err != nil {
+		return nil, err
+	}
+	if err = acquire(ctx, h.slots, need); err != nil {
+		over()
+		return nil, err
+	}
+	h.load.waited.Observe(int64(time.Since(asked)))
+	return over, nil
 }
 
 func acquire(ctx context.Context, s *semaphore.Weighted, n int64) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,11 +21,11 @@ func TestRemember(t *testing.T) {
 		c := testChain(t, options(db))
 		login := func(what, password string, hashes int64, want error) {
 			t.Helper()
-			before := c.hashes.Load()
+			before := c.load.checked.Load()
 			if _, err := c.Login(t.Context(), attempt("alice", password)); !errors.Is(err, want) {
 				t.Errorf("%s: %v", what, err)
 			}
-			if n := c.hashes.Load() - before; n != hashes {
+			if n := c.load.checked.Load() - before; n != hashes {
 				t.Errorf("%s: %d hashes, not %d", what, n, hashes)
 			}
 			synctest.Wait() // or the next waits for the write that notes this one
@@ -77,7 +76,7 @@ func TestRememberOff(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := c.hashes.Load(); n != 3 {
+	if n := c.load.checked.Load(); n != 3 {
 		t.Errorf("%d hashes for 3 logins", n)
 	}
 	if len(c.remembered.until) != 0 {
@@ -284,7 +283,7 @@ func TestBudget(t *testing.T) {
 func TestRestAfterWrongPassword(t *testing.T) {
 	for good, rest := range map[bool]time.Duration{true: 0, false: time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			h := newHashing(Options{Memory: 1, Cost: testCost()}, newRemembered(), new(atomic.Int64))
+			h := newHashing(Options{Memory: 1, Cost: testCost()}, newRemembered(), newLoad())
 			h.turns.all = semaphore.NewWeighted(1)
 			start := time.Now()
 			check := func(good bool) time.Duration {
@@ -318,7 +317,7 @@ func (t *turns) idle() bool {
 // not for all of it; a client that gives up leaves no place taken.
 func TestFloodFromOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHashing(Options{Memory: 100, Cost: testCost()}, newRemembered(), new(atomic.Int64))
+		h := newHashing(Options{Memory: 100, Cost: testCost()}, newRemembered(), newLoad())
 		h.turns.all, h.turns.each = semaphore.NewWeighted(1), 1
 		flood, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 		var wg sync.WaitGroup
@@ -328,6 +327,9 @@ func TestFloodFromOneAddress(t *testing.T) {
 			})
 		}
 		synctest.Wait()
+		if n := h.load.waiting.Load(); n != 49 {
+			t.Errorf("%d are said to wait behind one of 50", n)
+		}
 		impatient, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		for range 50 {
@@ -349,6 +351,10 @@ func TestFloodFromOneAddress(t *testing.T) {
 		time.Sleep(time.Minute)
 		if !h.turns.idle() {
 			t.Error("a turn is lost")
+		}
+		took, waited := h.load.took.Buckets(), h.load.waited.Buckets()
+		if n := h.load.waiting.Load(); n != 0 || took.Count() != 51 || waited.Count() != 51 || took.Sum != int64(50*time.Second) {
+			t.Errorf("%d are said to wait after the end of %d hashes in %v, for which %d waited", n, took.Count(), time.Duration(took.Sum), waited.Count())
 		}
 	})
 }

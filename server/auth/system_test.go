@@ -94,11 +94,11 @@ func TestSystem(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 		for _, wrong := range []string{"", "x", "*", "!"} {
-			before := c.hashes.Load()
+			before := c.load.checked.Load()
 			if got, err := c.Login(t.Context(), attempt(name, wrong)); !errors.Is(err, ErrDenied) || got.Home != "" {
 				t.Errorf("%s with %q: %+v, %v", name, wrong, got, err)
 			}
-			if n := c.hashes.Load() - before; n != 1 {
+			if n := c.load.checked.Load() - before; n != 1 {
 				t.Errorf("%s with %q costs %d hashes", name, wrong, n)
 			}
 		}

@@ -53,3 +53,15 @@ func (b Buckets) Count() (n int64) {
 	}
 	return n
 }
+
+// A Count is how often something happened, by what tells it apart.
+type Count struct {
+	Labels []string
+	N      int64
+}
+
+// Sizes are the sizes of something, by what tells it apart.
+type Sizes struct {
+	Labels []string
+	Buckets
+}

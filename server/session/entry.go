@@ -185,6 +185,7 @@ func (e *Entry) Begin(t Transfer) {
 func (e *Entry) Moved(n int) {
 	if p := e.xfer.Load(); p != nil {
 		p.add(int64(n))
+		e.reg.moved[p.State].Add(int64(n))
 	}
 }
 
@@ -209,6 +210,7 @@ func (e *Entry) End(err error) {
 
 // Brief counts a transfer that was over before anybody could look at it.
 func (e *Entry) Brief(kind State, n int64, err error) {
+	e.reg.moved[kind].Add(n)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if s := e.sums(kind); s != nil {
@@ -237,6 +239,19 @@ func (e *Entry) Info() Info {
 	var i Info
 	e.read(&i)
 	return i
+}
+
+// state returns what the session is doing.
+func (e *Entry) state() State {
+	if p := e.xfer.Load(); p != nil {
+		return p.State
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.loggedIn {
+		return Idle
+	}
+	return Login
 }
 
 // read fills i in place, since Info is large and List makes thousands.

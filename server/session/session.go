@@ -19,6 +19,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -79,6 +80,8 @@ type user struct{ users, account string }
 
 // A Registry holds the live sessions.
 type Registry struct {
+	moved [Working + 1]atomic.Int64 // bytes, as they move, by state
+
 	// mu guards the fields that follow. Lock order: Registry.mu, then Entry.mu.
 	mu       sync.Mutex
 	limits   Limits
@@ -187,6 +190,22 @@ func (r *Registry) Totals() Totals {
 		t.add(e)
 	}
 	return t
+}
+
+// Moved returns how many bytes were moved in a state, those of transfers under way
+// included.
+func (r *Registry) Moved(s State) int64 { return r.moved[s].Load() }
+
+// Now is how many sessions are in each state.
+type Now [len(stateNames)]int
+
+// Now counts the sessions by their state. The registry is locked for as long as it takes
+// to list them.
+func (r *Registry) Now() (now Now) {
+	for _, e := range r.entries() {
+		now[e.state()]++
+	}
+	return now
 }
 
 // Turnover returns how many sessions have begun and how many have ended, together.

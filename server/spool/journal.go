@@ -37,6 +37,7 @@ type Journal struct {
 	others     int64     // bytes of the other segments, when it was last looked
 	looked     time.Time // at others, or whether file is still there
 	torn       bool      // the last record is not whole
+	noted      int64
 	lost       int64
 	complained time.Time
 	line       []byte
@@ -79,6 +80,7 @@ func (j *Journal) add(u Upload) (lost int64, complain bool, err error) {
 		err = j.write(u)
 	}
 	if err == nil {
+		j.noted++
 		return 0, false, nil
 	}
 	j.lost++
@@ -146,6 +148,7 @@ func (j *Journal) write(u Upload) error {
 // State is how a spool fares.
 type State struct {
 	Waiting int64 // uploads that are not done
+	Noted   int64 // uploads that were written down since the start
 	Lost    int64 // uploads that could not be written down
 	Read    bool  // somebody reads it
 }
@@ -153,7 +156,7 @@ type State struct {
 // State tells how much waits, who reads, and what was lost since the start.
 func (j *Journal) State() State {
 	j.mu.Lock()
-	st := State{Lost: j.lost}
+	st := State{Noted: j.noted, Lost: j.lost}
 	j.mu.Unlock()
 	st.Waiting, st.Read = waiting(j.dir), locked(j.dir, readerName)
 	return st

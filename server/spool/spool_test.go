@@ -90,7 +90,7 @@ func TestSpool(t *testing.T) {
 		if r == nil {
 			r = read(t, dir)
 		}
-		if st := j.State(); st != (State{Waiting: int64(len(hostile)), Read: true}) {
+		if st := j.State(); st != (State{Waiting: int64(len(hostile)), Noted: int64(len(hostile)), Read: true}) {
 			t.Errorf("%+v", st)
 		}
 		for i, name := range hostile {
@@ -104,7 +104,7 @@ func TestSpool(t *testing.T) {
 		}
 		r.none(t)
 		r.Close()
-		if st := j.State(); st != (State{Waiting: int64(len(hostile) - 5)}) {
+		if st := j.State(); st != (State{Waiting: int64(len(hostile) - 5), Noted: int64(len(hostile))}) {
 			t.Errorf("%+v", st)
 		}
 		r = read(t, dir)
