@@ -156,6 +156,7 @@ type Config struct {
 	ControlGroup       string
 
 	// Metrics
+	MetricsListen   []Endpoint
 	MetricsTopUsers int
 }
 
@@ -292,6 +293,11 @@ func (c Config) Remarks() []string {
 	}
 	if c.UploadPipe != "" && !c.UploadScript {
 		all = append(all, "UploadPipe: nothing is handed on without CallUploadScript")
+	}
+	for _, e := range c.MetricsListen {
+		if !e.Addr.IsLoopback() {
+			all = append(all, fmt.Sprintf("MetricsListen: whoever can connect to %s may read the metrics; there is no password", e))
+		}
 	}
 	if said := c.passedOver(); said != "" {
 		all = append(all, said)

@@ -161,6 +161,8 @@ var ownDirectives = map[string]string{
 	"ControlSocketMode":  "600",
 	"ControlSocketGroup": "adm",
 	"ControlGroup":       "wheel",
+	"MetricsListen":      "127.0.0.1,9121",
+	"MetricsTopUsers":    "10",
 
 	"ServerBandwidth":         "1000:2000",
 	"GroupBandwidth":          "100 500:2000",

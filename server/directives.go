@@ -20,6 +20,7 @@ const (
 	groupTLS       = "TLS"
 	groupLogs      = "Messages and logs"
 	groupControl   = "Control socket"
+	groupMetrics   = "Metrics"
 )
 
 // Directives is every directive there is, Pure-FTPd's with its letters and our
@@ -449,4 +450,11 @@ var Directives = config.Table[Config]{
 	{Name: "ControlGroup", Group: groupControl, Restart: true,
 		Help: "Group whose members may also kick, abort and reload; empty for none. Root and the daemon's own user always may. Without ControlSocketGroup the socket is this group's; with one, members must be in both to reach it.",
 		Bind: func(c *Config) config.Value { return config.Text(&c.ControlGroup, "group") }},
+
+	{Name: "MetricsListen", Group: groupMetrics,
+		Help: "Where to tell metrics over HTTP: address,port, and several lines add up. GET /metrics is answered there in clear and to whoever asks, as on the control socket it always is. A port alone is refused: 127.0.0.1,9121 is for this machine, and 0.0.0.0,9121 or [::],9121 say that everybody is meant who can connect. A reload opens and closes these ports.",
+		Bind: func(c *Config) config.Value { return namedEndpoints(&c.MetricsListen, 9121) }},
+	{Name: "MetricsTopUsers", Group: groupMetrics,
+		Help: "How many users the metrics name: those who move most bytes, each with how far that may be wrong. 0 names nobody. However many users there are, there are no more series.",
+		Bind: func(c *Config) config.Value { return config.Count(&c.MetricsTopUsers, 0, 100) }},
 }

@@ -76,17 +76,37 @@ func endpointsAt(p *[]Endpoint, defaultPort uint16) config.Value {
 			list = append(list, e)
 		}
 		return list, nil
-	}, func(list []Endpoint) string {
-		var words []string
-		for _, e := range list {
-			host := ""
-			if e.Addr.IsValid() {
-				host = e.Addr.String()
+	}, showEndpoints)
+}
+
+// namedEndpoints is endpointsAt where an address left out is not all of them.
+func namedEndpoints(p *[]Endpoint, defaultPort uint16) config.Value {
+	return config.ListOf(p, "address,port", func(s string) ([]Endpoint, error) {
+		var list []Endpoint
+		for word := range strings.FieldsSeq(s) {
+			e, err := parseEndpoint(word, defaultPort)
+			if err == nil && !e.Addr.IsValid() {
+				err = fmt.Errorf("%q names no address: 127.0.0.1,%d is this machine alone, and 0.0.0.0,%[2]d or [::],%[2]d everybody", word, e.Port)
 			}
-			words = append(words, fmt.Sprintf("%s,%d", host, e.Port))
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, e)
 		}
-		return strings.Join(words, " ")
-	})
+		return list, nil
+	}, showEndpoints)
+}
+
+func showEndpoints(list []Endpoint) string {
+	var words []string
+	for _, e := range list {
+		host := ""
+		if e.Addr.IsValid() {
+			host = e.Addr.String()
+		}
+		words = append(words, fmt.Sprintf("%s,%d", host, e.Port))
+	}
+	return strings.Join(words, " ")
 }
 
 // two parses "a b", "a:b" and "a"; each half may be empty in the colon form.

@@ -91,6 +91,10 @@ var directiveTests = map[string]string{
 	"ControlSocketMode":  "background.txtar",
 	"ControlSocketGroup": "TestControlGroups",
 	"ControlGroup":       "TestControlGroups",
+
+	// Metrics
+	"MetricsListen":   "TestMetricsReload metrics.txtar",
+	"MetricsTopUsers": "TestMetrics TestTopUsersBySetting",
 }
 
 // Every directive is tried, and so none is accepted that has no effect.

@@ -15,6 +15,7 @@ import (
 
 	"portreeve/config"
 	"portreeve/server"
+	"portreeve/server/metrics"
 )
 
 // The documents that repeat what the code says are written from it: "make docs"
@@ -270,10 +271,26 @@ func writePage(w io.Writer, cmd *cobra.Command) error {
 		p.section("Examples")
 		p.literal(cmd.Example)
 	}
+	if cmd.CommandPath() == "portreeve metrics" {
+		p.metrics()
+	}
 	p.exitStatus()
 	p.seeAlso(cmd.Root(), title)
 	_, err := w.Write(p.Bytes())
 	return err
+}
+
+// metrics explains every one of our own.
+func (p *page) metrics() {
+	p.section("Metrics")
+	p.prose("Labels stand in braces. Beside these there are those of the Go runtime, go_*, and of the process, process_*.")
+	for _, m := range metrics.Table() {
+		name := bold(m.Name)
+		if len(m.Labels) > 0 {
+			name += config.Roff("{" + strings.Join(m.Labels, ",") + "}")
+		}
+		p.term(name+" ("+m.Kind.String()+")", m.Help)
+	}
 }
 
 func (p *page) exitStatus() {

@@ -21,6 +21,7 @@ import (
 //	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  stats  logfile  logparse/logtest
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
 //	   server/extauth  server/query  server/thread  server/rate  server/spool  server/syslog  server/measure
+//	   server/metrics
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
@@ -38,6 +39,7 @@ var mayImport = map[string][]string{
 
 	"server/charset": nil,
 	"server/measure": nil,
+	"server/metrics": {"server/measure"},
 	"server/thread":  nil,
 	"server/rate":    nil,
 	"userdb":         {"config"},
@@ -52,7 +54,7 @@ var mayImport = map[string][]string{
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/measure", "server/rate", "server/session", "server/spool", "server/syslog", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "logfile", "logparse", "stats", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
+	"cmd/portreeve":  {"config", "logfile", "logparse", "stats", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/metrics", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
 }
 
 // testsImport are further imports of ours, of tests alone.
@@ -67,6 +69,7 @@ var testsImport = map[string][]string{
 // bans are the imports that tempt, with the reason why not.
 var bans = []struct{ from, to, because string }{
 	{"server", "server/control", "the daemon does not know that it is watched"},
+	{"server", "server/metrics", "the daemon counts, and does not know who asks"},
 	{"server/session", "server", "the registry counts sessions and knows no protocol"},
 	{"server/vfs", "server/auth", "files are touched for an account, however it was let in"},
 	{"server/auth", "server", "who may log in is decided without the protocol"},

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"portreeve/server/cert"
 	"portreeve/server/control"
 	"portreeve/server/ledger"
+	"portreeve/server/metrics"
 	"portreeve/server/session"
 	"portreeve/server/syslog"
 	"portreeve/userdb"
@@ -64,6 +66,10 @@ type daemon struct {
 	certs   *cert.Store
 	ftp     *server.Server
 	listens []net.Listener
+	metrics *metricsPorts
+
+	loaded  atomic.Pointer[time.Time] // when the configuration in force was read
+	refused atomic.Bool               // a newer one was
 
 	reloading sync.Mutex // one reload at a time
 }
@@ -111,6 +117,7 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	d.ftp.Ledger = ledger.New(d.log)
 	defer d.ftp.Ledger.Close()
 	d.ftp.ActAsUsers = isRoot()
+	d.loaded.Store(&d.started)
 	useAltLogs, err := d.ftp.UseAltLogs(cfg.AltLog)
 	if err != nil {
 		return usagef("%w", err)
@@ -133,6 +140,13 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 			os.Remove(cfg.PIDFile)
 		}
 	}()
+	d.metrics = &metricsPorts{exporter: metrics.New(d.facts, d.log), log: d.log}
+	defer d.metrics.close()
+	useMetrics, err := d.metrics.prepare(ctx, cfg.MetricsListen)
+	if err != nil {
+		return bindHint(err)
+	}
+	useMetrics(true)
 	stop, err := d.openControl(ctx, cfg)
 	if err != nil {
 		return err
@@ -256,14 +270,23 @@ func (d *daemon) reload(context.Context) (control.Reloaded, error) {
 	if err := d.auth.Configure(authOptions(cfg, d.log)); err != nil {
 		return control.Reloaded{}, d.refuse(err)
 	}
+	useMetrics, err := d.metrics.prepare(context.Background(), cfg.MetricsListen)
+	if err != nil {
+		return control.Reloaded{}, d.refuse(err)
+	}
 	useAltLogs, err := d.ftp.UseAltLogs(cfg.AltLog)
 	if err != nil {
+		useMetrics(false)
 		return control.Reloaded{}, d.refuse(err)
 	}
 	useCerts()
 	useAltLogs()
+	useMetrics(true)
 	d.setLevel(cfg)
 	d.ftp.Configure(cfg)
+	now := time.Now()
+	d.loaded.Store(&now)
+	d.refused.Store(false)
 	d.log.Info("configuration read again", "changed", strings.Join(done.Changed, " "), "needs restart", strings.Join(done.Restart, " "))
 	return done, nil
 }
@@ -274,6 +297,7 @@ func (d *daemon) refuse(err error) error {
 		d.log.Error("configuration refused: " + strings.TrimSpace(line))
 	}
 	d.log.Error("nothing was changed")
+	d.refused.Store(true)
 	return err
 }
 
@@ -345,7 +369,7 @@ func (d *daemon) openControl(ctx context.Context, cfg server.Config) (stop func(
 	if changers >= 0 {
 		access.Change.Groups = []int{changers}
 	}
-	api := &control.Server{Sessions: d.ftp.Sessions, Status: d.status, Reload: d.reload, Access: access, Version: version(), Log: d.log}
+	api := &control.Server{Sessions: d.ftp.Sessions, Status: d.status, Reload: d.reload, Metrics: d.metrics.exporter, Access: access, Version: version(), Log: d.log}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // who works while the daemon drains
 	done := make(chan struct{})
 	go func() {

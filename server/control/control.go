@@ -8,6 +8,7 @@
 //	DELETE /v1/sessions?user=       end all that user, addr and state choose
 //	POST   /v1/sessions/{id}/abort  end its transfer, keep the session
 //	POST   /v1/reload               read the configuration again
+//	GET    /metrics                 what it counts, as Prometheus reads it
 //
 // An error is {"error": "..."} with a fitting status. Every answer carries the
 // daemon's version in the Portreeve-Version header.
@@ -61,6 +62,7 @@ type Server struct {
 	// Reload reads the configuration again, or changes nothing and returns an
 	// error that names every complaint, joined.
 	Reload  func(context.Context) (Reloaded, error)
+	Metrics http.Handler // answers GET /metrics; nil: nobody does
 	Access  Access
 	Version string       // of the program
 	Log     *slog.Logger // nil discards
@@ -77,6 +79,7 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"DELETE /v1/sessions/{id}":     s.deleteSession,
 		"POST /v1/sessions/{id}/abort": s.postAbort,
 		"POST /v1/reload":              s.postReload,
+		"GET /metrics":                 s.getMetrics,
 	}
 }
 

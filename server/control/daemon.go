@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"runtime"
@@ -91,6 +92,25 @@ func memory() int64 {
 // Status asks how the daemon fares.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	return get[Status](ctx, c, "/v1/status")
+}
+
+// getMetrics is beside /v1, where those look for it who collect metrics.
+func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) error {
+	if s.Metrics == nil {
+		return fail(http.StatusNotImplemented, "this daemon tells no metrics")
+	}
+	s.Metrics.ServeHTTP(w, r)
+	return nil
+}
+
+// Metrics asks for what the daemon counts, as Prometheus reads it.
+func (c *Client) Metrics(ctx context.Context) (text string, err error) {
+	err = c.ask(ctx, http.MethodGet, "/metrics", nil, func(r io.Reader) error {
+		all, err := io.ReadAll(r)
+		text = string(all)
+		return err
+	})
+	return text, err
 }
 
 // Reloaded is what a reload did.
