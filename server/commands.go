@@ -48,6 +48,7 @@ const (
 	creates                    // its path need not exist: a bad one is 553, not 550
 	opensData                  // moves data: 425 unless a data connection was prepared, 521 if in clear where it may not be
 	marks                      // chooses a part for the next transfer: one chosen before is gone, also if this fails
+	grave                      // that it fails is for every log
 	nests                      // its argument is another row, or in no log
 	reveals                    // says who the client is: not in clear where TLS is demanded
 )
@@ -80,7 +81,7 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<data> - not needed with TLS"},
 		{name: "ALLO", arg: aWord, rfc: "959 4.1.3", run: (*session).cmdALLO,
 			help: "<bytes> [R <bytes>] - ask whether there is room"},
-		{name: "APPE", arg: aPath, need: creates | opensData, rfc: "959 4.1.3", run: (*session).cmdAPPE,
+		{name: "APPE", arg: aPath, need: creates | opensData | grave, rfc: "959 4.1.3", run: (*session).cmdAPPE,
 			help: "<path> - add to the end of a file"},
 		{name: "AUTH", arg: aWord, need: preAuth, on: usesTLS, feat: says("AUTH TLS"), rfc: "2228 3, 4217 4", run: (*session).cmdAUTH,
 			help: "TLS - protect the control connection"},
@@ -134,7 +135,7 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "<YYYYMMDDhhmmss> <path> - set when a file was changed"},
 		{name: "MIC", arg: maybePath, need: preAuth | secret, on: usesTLS, rfc: "2228 3", run: (*session).cmdMIC,
 			help: "<data> - not needed with TLS"},
-		{name: "MKD", also: []string{"XMKD"}, arg: aPath, need: creates, rfc: "959 4.1.3", run: (*session).cmdMKD,
+		{name: "MKD", also: []string{"XMKD"}, arg: aPath, need: creates | grave, rfc: "959 4.1.3", run: (*session).cmdMKD,
 			help: "<path> - make a directory"},
 		{name: "MLSD", arg: maybePath, need: opensData, rfc: "3659 7", run: (*session).cmdMLSD,
 			help: "[<path>] - list a directory for programs"},
@@ -170,13 +171,13 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "- log out, but stay connected"},
 		{name: "REST", arg: aWord, need: quiet | marks, feat: says("REST STREAM"), rfc: "3659 5", run: (*session).cmdREST,
 			help: "<offset> - begin the next transfer there"},
-		{name: "RETR", arg: aPath, need: opensData, rfc: "959 4.1.3", run: (*session).cmdRETR,
+		{name: "RETR", arg: aPath, need: opensData | grave, rfc: "959 4.1.3", run: (*session).cmdRETR,
 			help: "<path> - send a file to the client"},
-		{name: "RMD", also: []string{"XRMD"}, arg: aPath, rfc: "959 4.1.3", run: (*session).cmdRMD,
+		{name: "RMD", also: []string{"XRMD"}, arg: aPath, need: grave, rfc: "959 4.1.3", run: (*session).cmdRMD,
 			help: "<path> - remove an empty directory"},
 		{name: "RNFR", arg: aPath, rfc: "959 4.1.3", run: (*session).cmdRNFR,
 			help: "<path> - choose what to rename"},
-		{name: "RNTO", arg: maybePath, need: creates, rfc: "959 4.1.3", run: (*session).cmdRNTO,
+		{name: "RNTO", arg: maybePath, need: creates | grave, rfc: "959 4.1.3", run: (*session).cmdRNTO,
 			help: "<path> - rename to this"},
 		{name: "SITE", arg: aPath, need: creates | nests, rfc: "959 4.1.3", run: (*session).cmdSITE,
 			help: "<command> - what this server offers beyond the standard"},
@@ -214,9 +215,9 @@ func init() { //nolint:funlen // a table is as long as what it lists
 			help: "[ON|OFF] - tell or set whether the server begins TLS for data"},
 		{name: "STAT", arg: maybePath, need: during, rfc: "959 4.1.3", run: (*session).cmdSTAT,
 			help: "[<path>] - tell the state of things, or list on this connection"},
-		{name: "STOR", arg: aPath, need: creates | opensData, rfc: "959 4.1.3", run: (*session).cmdSTOR,
+		{name: "STOR", arg: aPath, need: creates | opensData | grave, rfc: "959 4.1.3", run: (*session).cmdSTOR,
 			help: "<path> - store a file"},
-		{name: "STOU", arg: maybePath, need: creates | opensData, rfc: "959 4.1.3, 1123 4.1.2.9", run: (*session).cmdSTOU,
+		{name: "STOU", arg: maybePath, need: creates | opensData | grave, rfc: "959 4.1.3, 1123 4.1.2.9", run: (*session).cmdSTOU,
 			help: "[<name>] - store a file under a name of its own"},
 		{name: "STRU", arg: aWord, need: preAuth | quiet, rfc: "959 3.1.2", run: (*session).cmdSTRU,
 			help: "F - file, the only structure"},
@@ -309,11 +310,25 @@ func (s *session) dispatch(ctx context.Context, l line) (reply, *command) {
 	}
 	r, err := s.run(ctx, c, arg)
 	if err != nil {
-		s.log.Debug("refused", "cmd", c.name, "err", err)
+		s.complain(c, arg, err)
 		r = s.refusal(c, err)
 	}
 	s.done(c, r, err)
 	return r, c
+}
+
+// complain logs a command that failed, and for everybody to see one that was to
+// move a file or to change names.
+func (s *session) complain(c *command, arg string, err error) {
+	attrs := []any{"cmd", c.name, "err", err}
+	if c.need&(secret|nests) == 0 {
+		attrs = append(attrs, "path", arg)
+	}
+	if c.need&grave != 0 {
+		s.log.Info(commandFailed, attrs...)
+	} else {
+		s.log.Debug(commandFailed, attrs...)
+	}
 }
 
 // run judges a command in the order of RFC 959's reasons: may it be said now,

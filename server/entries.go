@@ -83,12 +83,17 @@ func sessionName(born time.Time, id registry.ID) string {
 // protection is a version of TLS and a cipher in the words of OpenSSL.
 func protection(state *tls.ConnectionState) (version, cipher string) {
 	version = strings.ReplaceAll(tls.VersionName(state.Version), "TLS ", "TLSv")
+	return version, opensslName(tls.CipherSuiteName(state.CipherSuite))
+}
+
+// opensslName is what OpenSSL calls a suite; those of TLS 1.3 have one name.
+func opensslName(cipher string) string {
 	for _, c := range cipherSuites {
-		if c.id == state.CipherSuite {
-			return version, c.own
+		if c.name == cipher {
+			return c.own
 		}
 	}
-	return version, tls.CipherSuiteName(state.CipherSuite)
+	return cipher
 }
 
 // calledItself is the client's software, as far as anything is known of it.

@@ -153,6 +153,7 @@ func (s *session) failed(ctx context.Context, began time.Time, why error) (reply
 	s.penance(ctx, s.srv.Auth.Delay(s.peer.Addr())-time.Since(began))
 	s.name = ""
 	if s.failures >= s.cfg.MaxLoginFailures {
+		s.log.Warn("too many failed logins")
 		return say(421, "Too many failed logins"), nil
 	}
 	return loginRefused(why), nil

@@ -47,7 +47,9 @@ func (s *session) cmdREST(_ context.Context, arg string) (reply, error) {
 	if err != nil {
 		return say(501, "REST takes a number of bytes"), nil
 	}
-	s.mark.first = n
+	if s.mark.first = n; n > 0 {
+		s.log.Info("restarting", "at", n)
+	}
 	return sayf(350, "The next transfer begins at %d", n), nil
 }
 

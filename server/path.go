@@ -147,8 +147,7 @@ func (s *session) cmdRNTO(_ context.Context, arg string) (reply, error) {
 	to := s.path(arg)
 	s.means(deed{event: logparse.Rename, path: from, to: to})
 	if err := s.fs.Rename(from, to); errors.Is(err, fs.ErrExist) {
-		s.because(err)
-		return say(553, "File exists, and is not overwritten"), nil
+		return reply{}, &failure{say(553, "File exists, and is not overwritten"), err}
 	} else if err != nil {
 		return reply{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -170,6 +171,7 @@ const (
 	leftAtOnce     = "uploaded by a client that left at once; it may be a part"
 	withoutTLSEnd  = "uploaded by a client that did not end TLS; it may be a part"
 	transferFailed = "transfer failed"
+	commandFailed  = "command failed"
 )
 
 // words are Pure-FTPd's, by what the daemon logs. No text is none for that.
@@ -190,6 +192,11 @@ var words = map[string]func(event) (syslog.Level, string){
 	"command":      commanded,
 	"reply":        replied,
 	"TLS":          enabledTLS,
+	commandFailed:  failedTo,
+	"restarting":   func(e event) (syslog.Level, string) { return syslog.Notice, "Restarting at " + e.text("at") },
+
+	"too many failed logins": func(event) (syslog.Level, string) { return syslog.Error, "Too many authentication failures" },
+	"opening the home":       func(event) (syslog.Level, string) { return syslog.Error, "Home directory not available - aborting" },
 }
 
 func loggedIn(e event) (syslog.Level, string) {
@@ -255,11 +262,45 @@ func replied(e event) (syslog.Level, string) {
 	return syslog.Debug, e.text("code") + " " + e.text("text")
 }
 
+// failedTo has the reason as the system words it, and what the client called the
+// file.
+func failedTo(e event) (syslog.Level, string) {
+	err, _ := e.attrs["err"].Any().(error)
+	why := systemReason(err)
+	switch e.raw("cmd") {
+	case "RETR":
+		return syslog.Error, "Can't open " + e.text("path") + ": " + why
+	case "STOR", "STOU", "APPE":
+		return syslog.Error, "Can't open that file: " + why
+	case "MKD":
+		return syslog.Error, "Can't create directory: " + why
+	case "RMD":
+		return syslog.Error, "Can't remove directory: " + why
+	case "RNTO":
+		return syslog.Error, "Rename/move failure: " + why
+	case "CWD":
+		return syslog.Info, "Can't change directory to " + e.text("path") + ": " + why
+	}
+	return syslog.Debug, ""
+}
+
+// systemReason is an error without what was attempted, which begins with a capital.
+func systemReason(err error) string {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		err = path.Err
+	}
+	if err == nil {
+		return "?"
+	}
+	text := defused(err.Error())
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
 func enabledTLS(e event) (syslog.Level, string) {
-	bits := 256
-	if strings.Contains(e.raw("cipher"), "AES_128") {
+	bits, cipher := 256, opensslName(e.text("cipher"))
+	if strings.Contains(cipher, "AES_128") || strings.Contains(cipher, "AES128") {
 		bits = 128
 	}
 	version := strings.ReplaceAll(e.raw("version"), "TLS ", "TLSv")
-	return syslog.Info, fmt.Sprintf("TLS: Enabled %s with %s, %d secret bits cipher", version, e.text("cipher"), bits)
+	return syslog.Info, fmt.Sprintf("TLS: Enabled %s with %s, %d secret bits cipher", version, cipher, bits)
 }

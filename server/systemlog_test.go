@@ -189,7 +189,7 @@ func TestWordsAreLogged(t *testing.T) {
 		}
 		code.Write(text)
 	}
-	names := map[string]string{leftAtOnce: "leftAtOnce", withoutTLSEnd: "withoutTLSEnd", transferFailed: "transferFailed"}
+	names := map[string]string{leftAtOnce: "leftAtOnce", withoutTLSEnd: "withoutTLSEnd", transferFailed: "transferFailed", commandFailed: "commandFailed"}
 	for message := range words {
 		spelling := `"` + message + `"`
 		if name := names[message]; name != "" {

@@ -128,7 +128,7 @@ func (s *session) secure(ctx context.Context, t *secured) (err error) {
 		s.enterHost(s.cfg.host(sni))
 	}
 	s.shielded()
-	s.log.Debug("TLS", "version", tls.VersionName(t.state.Version), "cipher", tls.CipherSuiteName(t.state.CipherSuite),
+	s.log.Info("TLS", "version", tls.VersionName(t.state.Version), "cipher", tls.CipherSuiteName(t.state.CipherSuite),
 		"sni", t.state.ServerName, "alpn", t.state.NegotiatedProtocol)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,6 +42,12 @@ func startFXP(t *testing.T, host string, directives ...string) fxpServer {
 
 // startPureFTPd starts Debian's server, which permits FXP, at an address of its own.
 func startPureFTPd(t *testing.T, host string, more ...string) fxpServer {
+	s, _ := wrapPureFTPd(t, nil, host, append([]string{"-f", "none"}, more...)...)
+	return s
+}
+
+// wrapPureFTPd has another program start it, and returns its process id, too.
+func wrapPureFTPd(t *testing.T, wrap []string, host string, more ...string) (fxpServer, int) {
 	needs(t, "pure-ftpd", "pure-pw")
 	dir := t.TempDir()
 	s := fxpServer{host: host, home: filepath.Join(dir, "home")}
@@ -62,8 +69,9 @@ func startPureFTPd(t *testing.T, host string, more ...string) fxpServer {
 	}
 	s.port = fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 	l.Close()
-	cmd := exec.Command("pure-ftpd", append([]string{"-S", host + "," + s.port, "-l", "puredb:" + db, "-W", "-H", "-E",
-		"-g", filepath.Join(dir, "pid"), "-f", "none"}, more...)...)
+	args := slices.Concat(wrap, []string{"pure-ftpd", "-S", host + "," + s.port, "-l", "puredb:" + db, "-W", "-H", "-E",
+		"-g", filepath.Join(dir, "pid")}, more)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -79,7 +87,7 @@ func startPureFTPd(t *testing.T, host string, more ...string) fxpServer {
 		}
 		return err == nil
 	})
-	return s
+	return s, cmd.Process.Pid
 }
 
 // fxp has lftp tell two servers to send a file to each other. It must not pass
