@@ -26,7 +26,8 @@ CLIENTS := curl:curl lftp:lftp wget:wget ncftpput:ncftp ncftpget:ncftp tnftp:tnf
 	gawk:gawk mawk:mawk strace:strace gcc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates \
 	perl:perl /usr/share/perl5/File/Listing.pm:libfile-listing-perl /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl \
 	javac:default-jdk-headless /usr/share/java/commons-net.jar:libcommons-net-java \
-	rclone:rclone filezilla:filezilla Xvfb:xvfb xdotool:xdotool
+	rclone:rclone filezilla:filezilla Xvfb:xvfb xdotool:xdotool \
+	fail2ban-regex:fail2ban
 
 # What must compile besides the machine at hand: system/processor.
 PORTS := freebsd/amd64 darwin/arm64 linux/arm64
