@@ -245,6 +245,9 @@ func (s *session) left(user string, why error) {
 	}
 	e := s.entryOf(logparse.Logout)
 	e.User, e.Took, e.Reason = user, time.Since(s.came).Round(time.Microsecond), reasonFor(why, 0)
+	if e.Reason == lostData { // it is the connection that there is still
+		e.Reason = lostClient
+	}
 	s.srv.record(e)
 }
 

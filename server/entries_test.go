@@ -1,16 +1,23 @@
 package server
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"portreeve/logparse"
+	registry "portreeve/server/session"
+	"portreeve/server/vfs"
 )
 
 // A recorded is a Recorder that keeps all.
@@ -156,4 +163,45 @@ func TestEntries(t *testing.T) {
 			logparse.Entry{Event: logparse.Login, Status: logparse.Failed, User: "alice", Reason: "wrong-password", Command: "PASS", Code: 421},
 			logparse.Entry{Event: logparse.Logout, Reason: "refused"})
 	})
+}
+
+// TestVerdict has the words for how a transfer ended.
+func TestVerdict(t *testing.T) {
+	for _, v := range []struct {
+		r      result
+		status logparse.Status
+		reason string
+	}{
+		{result{}, logparse.Whole, ""},
+		{result{orphaned: true}, logparse.Doubtful, "client-left"},
+		{result{unsigned: true}, logparse.Doubtful, "tls-truncated"},
+		{result{err: errTruncated}, logparse.Cut, "tls-truncated"},
+		{result{err: errLost}, logparse.Cut, "client-lost"},
+		{result{err: errShutdown}, logparse.Cut, "server-stopping"},
+		{result{err: errEnded}, logparse.Cut, "kicked"},
+		{result{err: registry.Kicked{Message: "lunch"}}, logparse.Cut, "kicked"},
+		{result{err: errStalled}, logparse.Cut, "stalled"},
+		{result{err: &fs.PathError{Op: "store", Path: "/x", Err: syscall.ENOSPC}}, logparse.Cut, "disk-full"},
+		{result{err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}}, logparse.Cut, "data-connection-lost"},
+		{result{err: fmt.Errorf("storing: %w", vfs.ErrQuota)}, logparse.Failed, "quota"},
+		{result{err: &noData{cause: causeSilent}}, logparse.Failed, "no-data-connection"},
+		{result{err: fmt.Errorf("%w: x", errDataTLS)}, logparse.Failed, "tls-failed"},
+		{result{err: errors.New("odd")}, logparse.Cut, "local-error"},
+	} {
+		if status, reason := verdict(v.r); status != v.status || reason != v.reason {
+			t.Errorf("%+v is %d, %q", v.r, status, reason)
+		}
+	}
+}
+
+// TestReasonsAreWords keeps them fit to be grouped by.
+func TestReasonsAreWords(t *testing.T) {
+	for _, row := range reasons {
+		if row.word == "" || strings.Trim(row.word, "abcdefghijklmnopqrstuvwxyz-") != "" {
+			t.Errorf("%q is no word", row.word)
+		}
+		if reasonFor(row.err, 0) == "" {
+			t.Errorf("%v has no word", row.err)
+		}
+	}
 }

@@ -15,6 +15,12 @@ import (
 	"portreeve/server/vfs"
 )
 
+// The connection broke: that of a transfer, or that of the session.
+const (
+	lostData   = "data-connection-lost"
+	lostClient = "client-lost"
+)
+
 // reasons are the words for why something ended as it did. Statistics group by
 // them, so that they stay as they are; the first row that fits is taken.
 var reasons = []struct {
@@ -35,7 +41,7 @@ var reasons = []struct {
 	{errEnded, "kicked"},
 	{errShutdown, "server-stopping"},
 	{errRevoked, "account-revoked"},
-	{errLost, "client-lost"},
+	{errLost, lostClient},
 	{errQueue, "flooded"},
 	{errStalled, "stalled"},
 	{errTooLong, "too-long"},
@@ -76,6 +82,7 @@ var reasons = []struct {
 	{auth.ErrShell, "shell"},
 	{auth.ErrBusy, "busy"},
 	{auth.ErrRefused, "refused"},
+	{errRefused, "refused"},
 	{auth.ErrDenied, "refused"},
 	{registry.ErrFull, "server-full"},
 	{registry.ErrHostFull, "address-full"},
@@ -101,15 +108,16 @@ var reasons = []struct {
 	{fs.ErrPermission, "not-allowed"},
 
 	// Connections that broke
-	{io.ErrUnexpectedEOF, "data-connection-lost"},
-	{io.EOF, "client-lost"},
-	{syscall.EPIPE, "data-connection-lost"},
-	{syscall.ECONNRESET, "data-connection-lost"},
-	{syscall.ECONNABORTED, "data-connection-lost"},
-	{syscall.ETIMEDOUT, "data-connection-lost"},
-	{syscall.EHOSTUNREACH, "data-connection-lost"},
-	{net.ErrClosed, "data-connection-lost"},
-	{os.ErrDeadlineExceeded, "data-connection-lost"},
+	{io.ErrUnexpectedEOF, lostData},
+	{io.ErrClosedPipe, lostData},
+	{io.EOF, lostClient},
+	{syscall.EPIPE, lostData},
+	{syscall.ECONNRESET, lostData},
+	{syscall.ECONNABORTED, lostData},
+	{syscall.ETIMEDOUT, lostData},
+	{syscall.EHOSTUNREACH, lostData},
+	{net.ErrClosed, lostData},
+	{os.ErrDeadlineExceeded, lostData},
 	{context.Canceled, "aborted"},
 }
 
@@ -129,10 +137,13 @@ func reasonFor(err error, code int) string {
 		}
 	}
 	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return "data-connection-lost"
+		return lostData
 	}
 	if word := reasonsByCode[code]; word != "" {
 		return word
+	}
+	if err != nil {
+		return "local-error"
 	}
 	return "refused"
 }

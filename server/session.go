@@ -447,7 +447,7 @@ func (s *session) command(ctx context.Context, l line) error {
 	case r.then != nil:
 		return r.then(ctx)
 	case r.code == 421:
-		return fmt.Errorf("refused: %s", r.text)
+		return fmt.Errorf("%w: %s", errRefused, r.text)
 	case s.bye:
 		return errQuit
 	case s.errors >= s.cfg.MaxCommandErrors:
