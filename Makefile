@@ -70,7 +70,7 @@ clients: ## install what the tests need and this machine lacks (Debian, by apt-g
 
 .PHONY: bench
 bench: ## measure; BENCH=regexp chooses
-	$(GO) test -run '^$$' -bench '$(BENCH)' -skip Peers -benchmem -timeout 60m ./...
+	$(GO) test -run '^$$' -bench '$(BENCH)' -skip 'Peers|Analysers' -benchmem -timeout 60m ./...
 
 # Other servers, side by side with ours. Their packages exclude each other, so
 # they are unpacked, with the libraries that they bring; nothing is installed.
@@ -90,6 +90,18 @@ $(PEERS):
 	cd .tools/debs && apt-get -q -o APT::Sandbox::User=root download $(PEER_DEBS)
 	@set -e; for deb in .tools/debs/*.deb; do dpkg -x "$$deb" '$(PEERS).new'; done
 	@rm -r .tools/debs; mv '$(PEERS).new' '$(PEERS)'
+
+# Programs that make statistics of logs, beside ours. xferstats would be one more,
+# but nobody packages it. GNU time tells what memory each took.
+ANALYSERS := goaccess:goaccess webalizer:webalizer /usr/lib/cgi-bin/awstats.pl:awstats /usr/bin/time:time
+
+.PHONY: bench-logs
+bench-logs: CLIENTS := $(ANALYSERS)
+bench-logs: ## measure statistics of a log beside other analysers, which it installs; BENCH=regexp ROUNDS=n choose
+	@$(install_clients)
+	@mkdir -p .tools
+	PORTREEVE_BENCH_JSON='$(CURDIR)/.tools/bench-logs.json' PORTREEVE_BENCH_ROUNDS='$(ROUNDS)' \
+		$(GO) test -run '^$$' -bench 'Analysers/$(BENCH)' -benchtime 1x -timeout 40m ./cmd/portreeve
 
 # That the time is over while an input is tried is a failure to the Go tool, and
 # none to us: an input that fails is written down.
