@@ -37,9 +37,10 @@ const (
 type FollowOptions struct {
 	// From is what was read already, and Offset, up to where: a log that was
 	// rotated away meanwhile is followed from there on. Without it, what is
-	// written from now on is read.
+	// written from now on is read, or all that is there if All says so.
 	From   *File
 	Offset int64
+	All    bool
 }
 
 // A Follower reads what is written to a log, in whole lines, through every kind of
@@ -101,7 +102,7 @@ func Follow(ctx context.Context, path string, o FollowOptions) *Follower {
 	f.live = openFollowed(path)
 	switch {
 	case o.From == nil:
-		if f.live != nil {
+		if f.live != nil && !o.All {
 			f.live.offset = lastLine(f.live.file)
 		}
 	case f.live != nil && os.SameFile(f.live.info, o.From.info):

@@ -145,6 +145,9 @@ func (f *File) same(other *File) bool {
 	return os.SameFile(f.info, other.info)
 }
 
+// Is tells whether a file is this one, by whatever name.
+func (f *File) Is(info fs.FileInfo) bool { return f.info != nil && os.SameFile(f.info, info) }
+
 // look finds out what a file is.
 func (f *File) look() (err error) {
 	if f.stream = f.Path == Stdin; f.stream {

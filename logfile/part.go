@@ -123,6 +123,21 @@ func (f *File) segments(p Part, n int, least int64) ([]Part, error) {
 	return parts, s.err
 }
 
+// Ending returns the part of a plain file that has the last so many bytes, from
+// the beginning of a line on; of another file it is the whole.
+func (f *File) Ending(size int64) (Part, error) {
+	if !f.Plain || f.Size <= size || f.Format.Name == "" {
+		return Part{}, nil
+	}
+	s, err := f.search()
+	if err != nil {
+		return Part{}, err
+	}
+	defer s.file.Close()
+	p := s.part(s.lineFrom(f.Size - size))
+	return p, s.err
+}
+
 // A search looks at lines here and there.
 type search struct {
 	of     *File

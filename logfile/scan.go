@@ -14,11 +14,17 @@ import (
 type Scanner struct {
 	Files  []*File
 	Window Window
+	// Step is called after every so many lines; All ends where it returns false.
+	// Nil is never called.
+	Step func() bool
 
 	done   atomic.Int64
 	now    atomic.Pointer[Input]
 	counts logparse.Counts
 }
+
+// Often is the number of lines after which something else can be looked at.
+const Often = 4096
 
 // Scan returns the entries of files that are in a window of time. The entry is the
 // same each time, and filled anew. No error is the last: a [logparse.LineError] is
@@ -54,7 +60,11 @@ func (s *Scanner) file(f *File, last map[string]time.Time, yield func(*logparse.
 		s.counts = sum(s.counts, in.Counts())
 		last[f.Log] = in.Before()
 	}()
+	n := 0
 	for e, err := range in.All() {
+		if n++; n%Often == 0 && s.Step != nil && !s.Step() {
+			return false
+		}
 		if _, line := errors.AsType[*logparse.LineError](err); err == nil && !s.Window.Has(e.Time) {
 			continue
 		} else if err != nil && !line {

@@ -60,7 +60,7 @@ var fieldWords = []struct {
 	{SaysPID, "process id", func(e *Entry) bool { return e.PID != 0 }},
 	{SaysOffset, "offset", func(e *Entry) bool { return e.Offset != 0 }},
 	{SaysSize, "size of the file", func(e *Entry) bool { return e.Size != 0 }},
-	{SaysRate, "rate", func(e *Entry) bool { return e.Rate > 0 }},
+	{SaysRate, "rate", func(e *Entry) bool { return e.Rate > 0 && e.Took == 0 }}, // or else the duration says it
 	{SaysTLS, "TLS", func(e *Entry) bool { return e.TLS != "" || e.Cipher != "" }},
 	{SaysClient, "client software", func(e *Entry) bool { return e.Client != "" }},
 	{SaysReason, "reason", func(e *Entry) bool { return e.Reason != "" }},

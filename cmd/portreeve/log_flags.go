@@ -1,8 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +26,8 @@ type logSource struct {
 	zone     string
 	rotated  bool
 	rawNames bool
+	waits    bool     // files that are not there are awaited
+	waited   []string // these
 }
 
 func addLogSource(e *env, cmd *cobra.Command, s *logSource) {
@@ -87,18 +89,14 @@ func (s *logSource) files(args []string) (files []*logfile.File, faults int, err
 		}
 	}
 	files, err = logfile.Find(args, o)
-	if err == nil || len(files) == 0 {
+	if s.waits {
+		s.waited, err = absent(err)
+	}
+	if err == nil || len(files) == 0 && len(s.waited) == 0 {
 		return files, 0, err
 	}
-	faults = 1
-	if all, ok := errors.AsType[interface {
-		error
-		Unwrap() []error
-	}](err); ok {
-		faults = len(all.Unwrap())
-	}
 	complain(s.env, err.Error())
-	return files, faults, nil
+	return files, len(joined(err)), nil
 }
 
 // altLogs returns the logs of the configuration.
@@ -113,8 +111,9 @@ func (s *logSource) altLogs() ([]string, error) {
 	}
 	var paths []string
 	for _, spec := range cfg.AltLog {
-		_, path, _ := strings.Cut(spec, ":")
-		paths = append(paths, path)
+		if _, path, _ := strings.Cut(spec, ":"); filepath.IsAbs(path) { // others are not kept in files
+			paths = append(paths, path)
+		}
 	}
 	if len(paths) == 0 {
 		return nil, withHint(usagef("no FILE is named, and %s has no AltLog", path), "AltLog = json:/var/log/ftp.json, for example, has transfers logged")
