@@ -32,7 +32,7 @@ the beginning of each line, which is in seconds since 1970 there, as a date and 
 of day of this machine. Control characters are left out.`,
 		options: noOptions,
 		codes:   []exitMeaning{{0, "done"}, {1, "not one word was given"}, {255, "the file cannot be read"}},
-		departs: []string{"A line that does not begin with a time is printed as it is. Pure-FTPd's program puts the beginning of 1970 in front, takes the first letter away and joins what follows an empty line to it."},
+		departs: []string{"A line that does not begin with a time is printed as it is, and one that is nothing but a time ends behind it. Pure-FTPd's program puts the beginning of 1970 in front of the first, takes its first letter away, and joins to an empty line, and to a time alone, what follows them."},
 		example: `  pure-statsdecode /var/log/ftp.stats
   tail -f /var/log/ftp.stats | pure-statsdecode -`,
 		run: runStatsDecode,

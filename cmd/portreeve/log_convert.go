@@ -44,8 +44,8 @@ converted.
 
 ` + exitStatusHelp,
 		Example: `  portreeve log convert --to json /var/log/xferlog >transfers.json
-  portreeve log convert --from xferlog --zone Europe/Paris --to clf 'xferlog*' -o access.log
-  portreeve log convert --to w3c --since 'last month' --rotated /var/log/ftp.json
+  portreeve log convert --zone Europe/Paris --to clf 'xferlog*' -o access.log
+  portreeve log convert --to w3c --since 'last month' --rotated ftp.json
   portreeve log convert --to xferlog --to-zone UTC <ftp.json -`,
 	}
 	fs := cmd.Flags()

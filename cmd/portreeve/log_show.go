@@ -47,7 +47,7 @@ shown.
 ` + exitStatusHelp,
 		Example: `  portreeve log show --since yesterday --user alice
   portreeve log show --since 'last month' --direction up --min-size 1G
-  portreeve log show --addr 192.0.2.0/24 --outcome incomplete,failed /var/log/xferlog --rotated
+  portreeve log show --addr 192.0.2.0/24 --outcome incomplete,failed xferlog
   portreeve log show --path '/srv/**/*.pdf' --csv '/var/log/xferlog*' >pdf.csv
   zcat old.gz | portreeve log show --last 20 -`,
 	}

@@ -28,10 +28,11 @@ func newLogTail(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail [flags] [FILE...]",
 		Short: "Show the last entries of logs, and those to come",
-		Long: `Tail prints the last entries that the flags choose, as "log show" does. With -f it
-goes on with those that are written, until it is interrupted, also when a log is
-renamed, compressed, truncated or made anew, or is not there for a while. What
-sessions write to a file that was rotated away is shown for ten minutes more.
+		Long: `Tail prints the last entries that the flags choose, as "log show" does. With -f
+it goes on with those that are written, until it is interrupted, also when a log
+is renamed, compressed, truncated or made anew, or is not there for a while.
+What sessions write to a file that was rotated away is shown for ten minutes
+more.
 
 ` + logFilesHelp + `
 
@@ -40,7 +41,7 @@ sessions write to a file that was rotated away is shown for ten minutes more.
 ` + exitStatusHelp,
 		Example: `  portreeve log tail
   portreeve log tail -f /var/log/xferlog
-  portreeve log tail -f -n 0 --outcome incomplete,failed --json | logger -t transfers`,
+  portreeve log tail -f -n 0 --outcome incomplete,failed --json | logger -t ftp`,
 	}
 	fs := cmd.Flags()
 	addLogSource(e, cmd, &opts.source)
