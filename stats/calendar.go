@@ -10,6 +10,9 @@ type calendar struct {
 	recent []day // in order of time
 }
 
+// maxDay is the last day that there is, give or take some thousand years.
+const maxDay = 1 << 22
+
 // recentDays is how many days are kept as they are: who is late is so by minutes.
 const recentDays = 2
 
@@ -52,16 +55,28 @@ func (c *calendar) archive(left int) {
 	}
 }
 
-// days appends all of them to a list.
+// days appends all of them to a list that is empty.
 func (c *calendar) days(list []day) []day {
 	d := decoder{rest: c.past}
 	last := int64(0)
 	for len(d.rest) > 0 {
 		var one day
 		last = one.load(&d, last)
-		list = append(list, one)
+		list = inOrder(list, one)
 	}
-	return append(list, c.recent...)
+	for _, one := range c.recent {
+		list = inOrder(list, one)
+	}
+	return list
+}
+
+// inOrder appends a day if it comes after those before, as all do but in a state
+// that nobody wrote so.
+func inOrder(list []day, one day) []day {
+	if n := len(list); n > 0 && one.number <= list[n-1].number {
+		return list
+	}
+	return append(list, one)
 }
 
 // write adds a calendar to a state.
@@ -77,37 +92,22 @@ func (c *calendar) write(e *encoder) {
 	e.spill()
 }
 
-// load reads what write wrote, and checks all of it.
-func (c *calendar) load(d *decoder) (cells int) {
+// load reads what write wrote. The days that are over are read when they are asked
+// for.
+func (c *calendar) load(d *decoder) {
 	c.past = d.take(d.length(1))
 	c.past = c.past[:len(c.past):len(c.past)] // the bytes behind it are others'
 	c.last = int32(d.varint())
-	past := decoder{rest: c.past}
-	last, n := int64(0), 0
-	for ; len(past.rest) > 0; n++ {
+	last := int64(0)
+	for range d.length(8) {
 		var one day
-		before := last
-		if last = one.load(&past, last); n > 0 && last <= before {
-			d.fail()
-		}
-	}
-	if past.err != nil || n > 0 && int64(c.last) != last {
-		d.fail()
-	}
-	recent := d.length(8)
-	for i := range recent {
-		var one day
-		before := last
-		if i == 0 {
-			last = 0
-		}
-		if last = one.load(d, last); (i > 0 || n > 0) && last <= before {
-			d.fail()
-		}
+		last = one.load(d, last)
 		c.recent = append(c.recent, one)
 	}
-	return n + recent
 }
+
+// size is about how many days there are.
+func (c *calendar) size() int { return len(c.past)/16 + len(c.recent) }
 
 func (d *day) append(buf []byte, last int64) []byte {
 	buf = binary.AppendVarint(buf, int64(d.number)-last)
@@ -123,7 +123,7 @@ func (d *day) append(buf []byte, last int64) []byte {
 // load reads a day that comes after one, and returns its number.
 func (d *day) load(from *decoder, last int64) int64 {
 	last += from.varint()
-	if last != int64(int32(last)) {
+	if last < -maxDay || last > maxDay {
 		from.fail()
 		return 0
 	}

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ type Options struct {
 	// Anonymous are the names of users under which servers log anonymous sessions
 	// without saying so; nil is ftp and anonymous.
 	Anonymous []string
+	// Quota tells what a user has and may have, for forecasts; nil: nobody knows.
+	Quota func(user string) (Quota, bool)
 	// Quiet are the rules that do not speak, by name.
 	Quiet []string
 }
@@ -62,6 +65,9 @@ type Collector struct {
 	quarter int64  // of an hour since 1970, whose
 	offset  int64  // offset of the zone this is, in seconds
 
+	watch    watcher
+	logins   logins
+	sessions sessions
 	dayCells int // in days, about
 	dayLost  int64
 }
@@ -89,7 +95,7 @@ func NewCollector(o Options) *Collector {
 	if o.Anonymous == nil {
 		o.Anonymous = []string{"ftp", "anonymous"}
 	}
-	c := &Collector{options: o, users: newTable(o.Keys), hosts: newTable(o.Keys), files: newTable(o.Keys), networks: newNames(),
+	c := &Collector{options: o, users: newTable(o.Keys), hosts: newTable(o.Keys), files: newTable(o.Keys), networks: newNames(), logins: newLogins(),
 		quarter: -1 << 62, waiting: make([]waiting, 0, batch)}
 	c.crossed = make([]table, len(o.By))
 	for i := range c.crossed {
@@ -104,8 +110,12 @@ func (c *Collector) Add(e *logparse.Entry) {
 		c.read.Left++
 		return
 	}
-	if e.Event == logparse.Transfer || e.Event == logparse.Delete {
+	c.sessions.add(e)
+	switch e.Event {
+	case logparse.Transfer, logparse.Delete:
 		c.moved(e)
+	case logparse.Login:
+		c.logins.add(e, e.Time.Unix())
 	}
 }
 
@@ -191,47 +201,66 @@ func (c *Collector) flush() {
 	for i := range c.waiting {
 		w := &c.waiting[i]
 		c.users.cells[w.seen.user].add(&w.seen)
-		c.hosts.cells[w.network].add(&w.seen)
-		w.network = c.network[w.network]
+		c.hosts.cells[w.seen.host].add(&w.seen)
+		w.network = c.network[w.seen.host]
 	}
 	for i := range c.waiting {
 		w := &c.waiting[i]
 		c.day(w.seen.user, w.wall).add(w)
+		c.watch.see(&w.seen)
 	}
 	clear(c.waiting)
 	c.waiting = c.waiting[:0]
 }
 
-// number gives an entry the numbers of its names; for the network, that of the
-// host.
+// number gives an entry the numbers of its names.
 func (c *Collector) number(w *waiting) {
 	w.seen.user = c.users.at(w.user, w.userHash)
 	if int(w.seen.user) == len(c.days) {
 		c.days = append(c.days, calendar{})
 	}
-	w.network = c.hosts.at(w.host, w.hostHash)
-	if int(w.network) == len(c.network) {
+	w.seen.host = c.hosts.at(w.host, w.hostHash)
+	if int(w.seen.host) == len(c.network) {
 		c.network = append(c.network, c.networks.number(network(w.host)))
 	}
 	w.seen.file = c.files.at(w.file, w.fileHash)
 }
 
-// room folds keys where a batch might find no room for its own.
-func (c *Collector) room() {
+// room folds keys where a batch might find no room for its own, and tells the new
+// numbers of the others, if there are any.
+func (c *Collector) room() (r renumbering) {
 	if c.users.full() {
-		numbers := c.users.shrink()
-		c.days = renumber(c.days, numbers, len(c.users.cells))
+		r.users = c.users.shrink()
+		c.days = renumber(c.days, r.users, len(c.users.cells))
 		c.dayCells = 0
 		for i := range c.days {
-			c.dayCells += len(c.days[i].past)/16 + len(c.days[i].recent)
+			c.dayCells += c.days[i].size()
 		}
 	}
 	if c.hosts.full() {
-		c.network = renumber(c.network, c.hosts.shrink(), len(c.hosts.cells))
+		r.hosts = c.hosts.shrink()
+		c.network = renumber(c.network, r.hosts, len(c.hosts.cells))
+		r.networks = c.shrinkNetworks()
 	}
 	if c.files.full() {
-		c.files.shrink()
+		r.files = c.files.shrink()
 	}
+	if r.users != nil || r.hosts != nil || r.files != nil {
+		c.watch.renumber(r)
+	}
+	return r
+}
+
+// shrinkNetworks leaves those that there are hosts of.
+func (c *Collector) shrinkNetworks() []uint32 {
+	old := c.networks
+	numbers := slices.Repeat([]uint32{dropped}, len(old.ends))
+	c.networks = newNames()
+	for i, n := range c.network {
+		numbers[n] = c.networks.number(old.name(n))
+		c.network[i] = numbers[n]
+	}
+	return numbers
 }
 
 // renumber puts what is known of keys where their new numbers are.
@@ -260,7 +289,7 @@ func (c *Collector) day(user uint32, wall int64) *day {
 		c.dayLost++
 		return new(day)
 	}
-	d, fresh := c.days[user].day(int32(floorDiv(wall, 86400)))
+	d, fresh := c.days[user].day(int32(min(max(floorDiv(wall, 86400), -maxDay), maxDay)))
 	if fresh {
 		c.dayCells++
 	}
@@ -269,7 +298,7 @@ func (c *Collector) day(user uint32, wall int64) *day {
 
 // add counts an entry.
 func (d *day) add(w *waiting) {
-	d.hours |= 1 << (floorDiv(w.wall, 3600) - int64(d.number)*24)
+	d.hours |= 1 << (floorDiv(w.wall, 3600) - floorDiv(w.wall, 86400)*24)
 	switch {
 	case w.what&deletion != 0:
 		d.deletes++

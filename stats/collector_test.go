@@ -137,6 +137,17 @@ func TestStateGoesOn(t *testing.T) {
 			t.Fatalf("going on from a state, the report is another:\n%s", firstDifference(whole, got))
 		}
 	}
+	state := stateOf(t, collect(t, everything(), 1, piecesOf(text)...), nil)
+	for range 200 {
+		damaged := bytes.Clone(state)
+		damaged[rand.IntN(len(damaged))] ^= byte(1 + rand.IntN(255))
+		if _, _, err := LoadState(everything(), damaged); err == nil {
+			t.Error("a damaged state is taken")
+		}
+		if _, _, err := LoadState(everything(), state[:rand.IntN(len(state))]); err == nil {
+			t.Error("a part of a state is taken")
+		}
+	}
 	other := everything()
 	other.Depth = 7
 	if _, _, err := LoadState(other, stateOf(t, collect(t, everything(), 1), nil)); err != ErrOther {
@@ -147,10 +158,12 @@ func TestStateGoesOn(t *testing.T) {
 func FuzzLoadState(f *testing.F) {
 	text := logText(f, 300, true)
 	o := everything()
-	f.Add(stateOf(f, collect(f, o, 1, piecesOf(text)...), nil))
-	f.Add(stateOf(f, collect(f, o, 1), nil))
+	for _, c := range []*Collector{collect(f, o, 1, piecesOf(text)...), collect(f, o, 1)} {
+		state := stateOf(f, c, nil)
+		f.Add(state[len(stateMagic) : len(state)-sumLength])
+	}
 	f.Fuzz(func(t *testing.T, state []byte) {
-		c, _, err := LoadState(o, state)
+		c, _, err := loadState(o, state)
 		if err == nil {
 			c.Report(nil)
 			stateOf(t, c, nil)

@@ -212,8 +212,8 @@ func (c *crowd) points(limit int) (points []timed, step int64) {
 			break
 		}
 	}
-	for (last-first)/step >= int64(limit) {
-		step += 1440
+	if most := int64(limit); (last-first)/step >= most {
+		step = ((last-first)/most/1440 + 1) * 1440
 	}
 	first = floorDiv(first, step) * step
 	points = make([]timed, (last-first)/step+1)
@@ -301,8 +301,12 @@ func (c *crowd) load(d *decoder) {
 		c.ring[at&crowdMask] = int32(d.varint())
 	}
 	for range d.length(121) {
-		h := new(crowdHour)
-		c.minutes[d.varint()] = h
+		h, number := new(crowdHour), d.varint()
+		if number < -1<<40 || number > 1<<40 {
+			d.fail()
+			return
+		}
+		c.minutes[number] = h
 		for m := range h.most {
 			h.most[m], h.sum[m] = uint32(d.uvarint()), uint32(d.uvarint())
 		}

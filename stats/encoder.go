@@ -2,6 +2,7 @@ package stats
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"io"
 )
 
@@ -9,6 +10,7 @@ import (
 type encoder struct {
 	to  io.Writer
 	buf []byte
+	sum uint32 // of what was written
 	err error
 }
 
@@ -48,9 +50,7 @@ func (e *encoder) bytes(text []byte) {
 		return
 	}
 	e.flush()
-	if e.err == nil {
-		_, e.err = e.to.Write(text)
-	}
+	e.write(text)
 }
 
 func (e *encoder) spill() {
@@ -60,11 +60,29 @@ func (e *encoder) spill() {
 }
 
 func (e *encoder) flush() {
-	if e.err == nil && len(e.buf) > 0 {
-		_, e.err = e.to.Write(e.buf)
-	}
+	e.write(e.buf)
 	e.buf = e.buf[:0]
 }
+
+func (e *encoder) write(text []byte) {
+	e.sum = crc32.Update(e.sum, castagnoli, text)
+	if e.err == nil && len(text) > 0 {
+		_, e.err = e.to.Write(text)
+	}
+}
+
+// end writes the sum of all before it, and tells what went wrong.
+func (e *encoder) end() error {
+	e.flush()
+	e.write(binary.LittleEndian.AppendUint32(nil, e.sum))
+	return e.err
+}
+
+// sumLength is how long what end writes is.
+const sumLength = 4
+
+// castagnoli is the polynomial for which processors have an instruction.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // appendText adds bytes, and before them how many.
 func appendText(buf []byte, text string) []byte {

@@ -53,6 +53,11 @@ func (c *Collector) Report(before *Collector) *Report {
 	r.Sizes, r.Rates, r.Durations = c.distributions()
 	c.heat(r)
 	c.concurrency(r)
+	r.Failures = Failures{Count: total.incomplete, Wasted: c.watch.wasted, Retried: c.watch.retried, Mended: c.watch.mended}
+	r.Sessions = c.sessions.show()
+	r.Logins = c.logins.show(c)
+	r.Forecasts = c.forecasts(o.Quota)
+	r.Unusual = c.findings()
 	return r
 }
 

@@ -1,5 +1,7 @@
 package stats
 
+import "slices"
+
 // merge adds what another collector counted of entries that came after ours, by
 // the same options. Of the other nothing is left that may be used.
 func (c *Collector) merge(later *Collector) {
@@ -9,9 +11,13 @@ func (c *Collector) merge(later *Collector) {
 	if later.began && (!c.began || later.first < c.first) {
 		c.first, c.began = later.first, true
 	}
-	c.mergeUsers(later)
-	c.mergeHosts(later)
-	mergeTable(&c.files, &later.files)
+	var r renumbering
+	c.mergeUsers(later, &r)
+	c.mergeHosts(later, &r)
+	c.mergeFiles(later, &r)
+	c.watch.merge(&later.watch, r)
+	c.logins.merge(&later.logins)
+	c.sessions.merge(&later.sessions)
 	for i := range c.crossed {
 		mergeTable(&c.crossed[i], &later.crossed[i])
 	}
@@ -23,14 +29,28 @@ func (c *Collector) merge(later *Collector) {
 	c.crowd.merge(&later.crowd)
 }
 
-func (c *Collector) mergeUsers(later *Collector) {
+// roomAgain is room while numbers are found for those of another collector.
+func (c *Collector) roomAgain(found *renumbering) {
+	r := c.room()
+	if r.users == nil && r.hosts == nil && r.files == nil {
+		return
+	}
+	for _, list := range [...]struct{ found, moved []uint32 }{{found.users, r.users}, {found.hosts, r.hosts}, {found.networks, r.networks}, {found.files, r.files}} {
+		for i, n := range list.found {
+			list.found[i] = of(list.moved, n)
+		}
+	}
+}
+
+func (c *Collector) mergeUsers(later *Collector, r *renumbering) {
 	var days []day
 	for i := range later.users.cells {
-		c.room()
+		c.roomAgain(r)
 		n := c.users.take(&later.users, uint32(i))
 		if int(n) == len(c.days) {
 			c.days = append(c.days, calendar{})
 		}
+		r.users = append(r.users, n)
 		days = later.days[i].days(days[:0])
 		for j := range days {
 			c.day(n, int64(days[j].number)*86400).merge(&days[j])
@@ -40,15 +60,27 @@ func (c *Collector) mergeUsers(later *Collector) {
 	c.dayLost += later.dayLost
 }
 
-func (c *Collector) mergeHosts(later *Collector) {
+func (c *Collector) mergeHosts(later *Collector, r *renumbering) {
+	r.networks = slices.Repeat([]uint32{dropped}, len(later.networks.ends))
 	for i := range later.hosts.cells {
-		c.room()
+		c.roomAgain(r)
 		n := c.hosts.take(&later.hosts, uint32(i))
+		there := later.network[i]
 		if int(n) == len(c.network) {
-			c.network = append(c.network, c.networks.number(later.networks.name(later.network[i])))
+			c.network = append(c.network, c.networks.number(later.networks.name(there)))
 		}
+		r.hosts = append(r.hosts, n)
+		r.networks[there] = c.network[n]
 	}
 	c.hosts.mergeFolded(&later.hosts)
+}
+
+func (c *Collector) mergeFiles(later *Collector, r *renumbering) {
+	for i := range later.files.cells {
+		c.roomAgain(r)
+		r.files = append(r.files, c.files.take(&later.files, uint32(i)))
+	}
+	c.files.mergeFolded(&later.files)
 }
 
 func (h *hours) merge(later *hours) {

@@ -189,5 +189,6 @@ type Finding struct {
 	Rule string `json:"rule"` // its name in Rules
 	User string `json:"user"`
 	At   Stamp  `json:"at"`
-	Text string `json:"text"` // a sentence
+	Text string `json:"text"`           // a sentence, with names as they are
+	More int    `json:"more,omitempty"` // findings of the rule that are not told
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 	"slices"
@@ -49,8 +50,10 @@ func (c *Collector) WriteState(w io.Writer, extra []byte) error {
 		s.write(e)
 	}
 	c.crowd.write(e)
-	e.flush()
-	return e.err
+	c.watch.write(e)
+	c.logins.write(e)
+	c.sessions.write(e)
+	return e.end()
 }
 
 // LoadState makes a collector that goes on where another one was, and returns what
@@ -60,6 +63,18 @@ func LoadState(o Options, state []byte) (c *Collector, extra []byte, err error) 
 	if !ok {
 		return nil, nil, fmt.Errorf("%w, or by another version", errState)
 	}
+	if len(rest) < sumLength {
+		return nil, nil, errState
+	}
+	rest, sum := rest[:len(rest)-sumLength], rest[len(rest)-sumLength:]
+	if crc32.Checksum(state[:len(state)-sumLength], castagnoli) != binary.LittleEndian.Uint32(sum) {
+		return nil, nil, errState
+	}
+	return loadState(o, rest)
+}
+
+// loadState reads a state that is whole.
+func loadState(o Options, rest []byte) (c *Collector, extra []byte, err error) {
 	c = NewCollector(o)
 	d := decoder{rest: rest}
 	if d.text() != c.options.text() && d.err == nil {
@@ -74,7 +89,8 @@ func LoadState(o Options, state []byte) (c *Collector, extra []byte, err error) 
 	c.users.load(&d)
 	c.days = make([]calendar, len(c.users.cells))
 	for i := range c.days {
-		c.dayCells += c.days[i].load(&d)
+		c.days[i].load(&d)
+		c.dayCells += c.days[i].size()
 	}
 	c.dayLost = d.count()
 	c.hosts.load(&d)
@@ -91,6 +107,9 @@ func LoadState(o Options, state []byte) (c *Collector, extra []byte, err error) 
 		s.load(&d)
 	}
 	c.crowd.load(&d)
+	c.watch.load(&d)
+	c.logins.load(&d)
+	c.sessions.load(&d)
 	if len(d.rest) > 0 {
 		d.fail()
 	}
