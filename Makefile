@@ -136,6 +136,8 @@ install: ## install program, manual, completions and sample configuration; DESTD
 		install -d '$(DESTDIR)$(PREFIX)'/$$folder; \
 		ln -sf ../bin/portreeve '$(DESTDIR)$(PREFIX)'/$$folder/$$name; \
 	done
+	install -d '$(DESTDIR)$(PREFIX)/share/portreeve'
+	install -m 644 docs/grafana.json docs/alerts.yml '$(DESTDIR)$(PREFIX)/share/portreeve/'
 	install -m 644 docs/portreeve.conf.sample '$(DESTDIR)$(CONFDIR)/portreeve.conf.sample'
 	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' \
 		'$(DESTDIR)$(PREFIX)/share/zsh/site-functions' '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'

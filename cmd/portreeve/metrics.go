@@ -25,7 +25,9 @@ MetricsListen, where Prometheus and others can fetch it:
 
   MetricsListen 127.0.0.1,9121
 
-portreeve-metrics(8) explains each of them.
+portreeve-metrics(8) explains each of them. docs/grafana.json is a dashboard for
+Grafana, and docs/alerts.yml has rules for Prometheus to begin with; both are
+installed in share/portreeve.
 
 ` + exitStatusHelp,
 		Example: `  portreeve metrics
