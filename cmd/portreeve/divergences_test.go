@@ -13,7 +13,7 @@ import (
 var doorTests = map[string]string{
 	"pure-pw":           "TestPurePwDefects; TestPurePwRefuses; TestPurePwText; TestPurePwCommit",
 	"pure-ftpwho":       "TestWhoGolden; TestWhoXMLKeepsNames; TestControlGroups",
-	"pure-mrtginfo":     "TestDoorsPrintTheSame",
+	"pure-mrtginfo":     "TestDoorsPrintTheSame; TestMRTGCounts",
 	"pure-statsdecode":  "TestDoorsPrintTheSame",
 	"pure-pwconvert":    "TestConvertSystem",
 	"pure-quotacheck":   "TestQuotaDoor",

@@ -99,10 +99,14 @@ func doorMRTG() *door {
 		about: `Pure-mrtginfo prints four lines, which is what MRTG asks of a program: how many
 connections to port 21, or to PORT, there are, that number again, how long the system
 has been up, and its name. It needs no daemon of ours and nobody's permission, but a
-system that tells of connections in /proc/net.`,
+system that tells of connections in /proc/net. What the daemon itself counts,
+portreeve-metrics(8) tells.`,
 		options: noOptions,
 		codes:   []exitMeaning{{0, "done"}},
-		departs: []string{"A port that is none is refused with code 1, and not counted as 0 connections."},
+		departs: []string{
+			"A port that is none is refused with code 1, and not counted as 0 connections; a number with more behind it, or above 65535, not as some port.",
+			"A second argument is passed over. With one, Pure-FTPd's program counts port 21, whatever the first is.",
+		},
 		example: `  pure-mrtginfo 2121`,
 		run:     runMRTG,
 	}

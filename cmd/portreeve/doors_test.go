@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,6 +142,66 @@ func TestDoorsPrintTheSame(t *testing.T) {
 			if out != wantOut || code != wantCode || (said == "") != (wantSaid == "") {
 				t.Errorf("%v prints %q, %q and exits with %d\nthere it is %q, %q and %d", args, out, said, code, wantOut, wantSaid, wantCode)
 			}
+		}
+	}
+}
+
+// TestMRTGCounts has both programs count connections over IPv4 and IPv6, of those that
+// last, and of those to one port.
+func TestMRTGCounts(t *testing.T) {
+	needs(t, "pure-mrtginfo")
+	ours := filepath.Join(linked(t), "pure-mrtginfo")
+	v4, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v4.Close()
+	_, port, _ := net.SplitHostPort(v4.Addr().String())
+	listeners := []net.Listener{v4}
+	if haveIPv6() {
+		v6, err := net.Listen("tcp6", "[::1]:"+port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v6.Close()
+		listeners = append(listeners, v6)
+	}
+	var conns []net.Conn
+	for i := range 5 {
+		l := listeners[i%len(listeners)]
+		near, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer near.Close()
+		far, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer far.Close()
+		conns = append(conns, near)
+	}
+	counts := func(want int) {
+		t.Helper()
+		for _, cmd := range []*exec.Cmd{exec.Command(ours, port), theirs(t, "pure-mrtginfo", port)} {
+			out, err := cmd.Output()
+			if lines := strings.Split(string(out), "\n"); err != nil || len(lines) != 5 || lines[0] != fmt.Sprint(want) || lines[1] != lines[0] || lines[4] != "" {
+				t.Errorf("%s prints %q (%v), of %d connections", cmd.Path, out, err, want)
+			}
+		}
+	}
+	counts(5)
+	conns[0].Close() // which is half of a connection then
+	counts(4)
+
+	// Where they differ.
+	if out, err := exec.Command(ours, port, "more").Output(); err != nil || !strings.HasPrefix(string(out), "4\n") {
+		t.Errorf("with a second argument: %q, %v", out, err)
+	}
+	for _, bad := range []string{"0", "x", "", "-h", port + "x", "70000", "+" + port} {
+		cmd := exec.Command(ours, bad)
+		if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "is no port") {
+			t.Errorf("port %q: code %d, %q", bad, cmd.ProcessState.ExitCode(), out)
 		}
 	}
 }
