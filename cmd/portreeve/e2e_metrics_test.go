@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -293,7 +294,7 @@ func TestMetricsAtTheEnd(t *testing.T) {
 		}
 		defer conn.Close()
 		if i%2 == 0 {
-			fmt.Fprint(conn, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 50)) // more than fits into buffers
+			fmt.Fprint(conn, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 50)) // more than fits into buffers
 		}
 	}
 	d.signal(t, syscall.SIGTERM)
@@ -320,19 +321,21 @@ func TestMetricsBesideSessions(t *testing.T) {
 		defer c.Close()
 		all[i] = c
 	}
-	slowest := func() (most time.Duration) {
+	latencies := func() (half, most time.Duration) {
+		var took []time.Duration
 		for range 3 {
 			for _, c := range all {
 				start := time.Now()
 				if _, err := c.cmd(200, "NOOP"); err != nil {
 					t.Fatal(err)
 				}
-				most = max(most, time.Since(start))
+				took = append(took, time.Since(start))
 			}
 		}
-		return most
+		slices.Sort(took)
+		return took[len(took)/2], took[len(took)*99/100]
 	}
-	alone := slowest()
+	half, most := latencies()
 	ctx, stop := context.WithCancel(t.Context())
 	var scrapers sync.WaitGroup
 	scrapes := 0
@@ -352,11 +355,12 @@ func TestMetricsBesideSessions(t *testing.T) {
 			scrapes++
 		}
 	})
-	beside := slowest()
+	halfBeside, mostBeside := latencies()
 	stop()
 	scrapers.Wait()
-	t.Logf("slowest of %d commands: %v alone, %v beside %d scrapes", 3*sessions, alone, beside, scrapes)
-	if scrapes == 0 || beside > max(20*alone, 500*time.Millisecond) {
-		t.Errorf("the slowest command took %v alone, and %v beside %d scrapes", alone, beside, scrapes)
+	t.Logf("half of the commands took up to %v, and 99 of 100 %v; beside %d scrapes %v and %v", half, most, scrapes, halfBeside, mostBeside)
+	// A processor may be all there is for both; a lock that sessions wait for takes more.
+	if scrapes == 0 || halfBeside > max(10*half, 5*time.Millisecond) || mostBeside > max(10*most, 100*time.Millisecond) {
+		t.Error("commands wait for scrapes")
 	}
 }

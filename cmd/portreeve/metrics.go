@@ -79,10 +79,11 @@ func chooseMetrics(text string, words []string) string {
 
 // facts are what the daemon knows now, for metrics.
 func (d *daemon) facts() metrics.Facts {
-	cfg, m, load, totals := d.ftp.Config(), d.ftp.Measured(), d.auth.Load(), d.ftp.Sessions.Totals()
+	cfg, m, load := d.ftp.Config(), d.ftp.Measured(), d.auth.Load()
+	accepted, refused := d.ftp.Sessions.Admissions() // and not Totals, which looks at all sessions under one lock
 	f := metrics.Facts{
 		Version: version(), Started: d.started, Draining: d.ftp.Draining(), Reloaded: *d.loaded.Load(), ReloadFault: d.refused.Load(),
-		Accepted: totals.Accepted, Refused: totals.Refused, Sessions: m.Sessions, MaxSessions: cfg.MaxClients,
+		Accepted: accepted, Refused: refused, Sessions: m.Sessions, MaxSessions: cfg.MaxClients,
 		PassivePorts: m.PassivePorts, MaxPassivePorts: cfg.PassiveLimits.All,
 		PassiveRange: int(cfg.PassivePorts.Last) - int(cfg.PassivePorts.First) + 1,
 		Jobs:         m.Jobs, MaxJobs: cfg.MaxJobs.All,

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
@@ -56,8 +58,27 @@ func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && rebound(r.Host, addr) {
+			http.Error(w, "ask for this port by an address, or as localhost", http.StatusForbidden)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// rebound tells whether a request to a port that is for this machine alone came by the
+// name of somewhere else. Names can be made to lead here, for browsers to let the pages
+// of whoever owns them read the answer.
+func rebound(host string, local net.Addr) bool {
+	at, err := netip.ParseAddrPort(local.String())
+	if err != nil || !at.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	_, err = netip.ParseAddr(strings.Trim(host, "[]"))
+	return err != nil && host != "" && host != "localhost"
 }
 
 // bounded is a listener that closes what comes while there are too many connections:

@@ -192,6 +192,13 @@ func (r *Registry) Totals() Totals {
 	return t
 }
 
+// Admissions returns how many connections were let in, and how many Open refused.
+func (r *Registry) Admissions() (accepted, refused int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.past.Accepted, r.past.Refused
+}
+
 // Moved returns how many bytes were moved in a state, those of transfers under way
 // included.
 func (r *Registry) Moved(s State) int64 { return r.moved[s].Load() }
