@@ -27,6 +27,17 @@ type metricsPort struct {
 	stop     context.CancelFunc
 }
 
+// openMetrics begins to tell metrics at the addresses of the configuration.
+func (d *daemon) openMetrics(ctx context.Context, cfg server.Config) error {
+	d.metrics = &metricsPorts{exporter: metrics.New(d.facts, d.log), log: d.log}
+	use, err := d.metrics.prepare(ctx, cfg.MetricsListen)
+	if err != nil {
+		return bindHint(err)
+	}
+	use(true)
+	return nil
+}
+
 // prepare opens the ports that are wanted and not open yet: all of them, or none. What
 // it returns puts them in force and closes the others, or else gives them up.
 func (m *metricsPorts) prepare(ctx context.Context, want []server.Endpoint) (use func(bool), err error) {

@@ -26,7 +26,6 @@ import (
 	"portreeve/server/cert"
 	"portreeve/server/control"
 	"portreeve/server/ledger"
-	"portreeve/server/metrics"
 	"portreeve/server/session"
 	"portreeve/server/syslog"
 	"portreeve/userdb"
@@ -134,35 +133,49 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	}
 	// The file with the process id is written last and removed last: whoever
 	// waits for it finds a daemon that answers, or one that is gone.
-	wrote := false
-	defer func() {
-		if wrote {
-			os.Remove(cfg.PIDFile)
-		}
-	}()
-	d.metrics = &metricsPorts{exporter: metrics.New(d.facts, d.log), log: d.log}
-	defer d.metrics.close()
-	useMetrics, err := d.metrics.prepare(ctx, cfg.MetricsListen)
-	if err != nil {
-		return bindHint(err)
+	pid := pidFile{path: cfg.PIDFile}
+	defer pid.remove()
+	if err := d.openMetrics(ctx, cfg); err != nil {
+		return err
 	}
-	useMetrics(true)
+	defer d.metrics.close()
 	stop, err := d.openControl(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	if cfg.PIDFile != "" {
-		if err := os.WriteFile(cfg.PIDFile, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
-			return fmt.Errorf("writing the process id: %w", err)
-		}
-		wrote = true
+	if err := pid.write(); err != nil {
+		return err
 	}
 	d.greet(cfg)
 	d.ownFolder(cfg)
 	go d.recount(cfg)
 	tellReady()
 	return d.serve(ctx, hangup)
+}
+
+// A pidFile is where the process id is to be found; no path is nowhere.
+type pidFile struct {
+	path  string
+	wrote bool
+}
+
+func (p *pidFile) write() error {
+	if p.path == "" {
+		return nil
+	}
+	if err := os.WriteFile(p.path, fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
+		return fmt.Errorf("writing the process id: %w", err)
+	}
+	p.wrote = true
+	return nil
+}
+
+// remove takes the file away that write made.
+func (p *pidFile) remove() {
+	if p.wrote {
+		os.Remove(p.path)
+	}
 }
 
 // greet logs what an administrator should know at the start.
