@@ -426,7 +426,7 @@ var Directives = config.Table[Config]{
 		Help: "Log every command; given twice, every reply too.",
 		Bind: func(c *Config) config.Value { return config.Level(&c.VerboseLog, 2) }},
 	{Name: "SyslogFacility", Short: "f", Group: groupLogs, Restart: true,
-		Help: "Log to the system's log too, under this facility. The lines are in Pure-FTPd's words and bear its name, so that what watches that log goes on. With auto that is done, as ftp, where nothing else keeps the log: in the background without LogFile. With none it never is.",
+		Help: "Log to the system's log too, under this facility. The lines are in Pure-FTPd's words and bear its name, so that what watches that log goes on; where it reads the journal, it finds them by SYSLOG_IDENTIFIER=pure-ftpd. With auto that is done, as ftp, where nothing else keeps the log: in the background without LogFile. With none it never is.",
 		Bind: func(c *Config) config.Value { return facility(&c.SyslogFacility) }},
 	{Name: "SyslogSocket", Group: groupLogs, Restart: true,
 		Help: "The socket of the system's log; empty is where the system has it. Nobody waits for it: what it does not take in time is lost, and portreeve status tells how much.",

@@ -125,16 +125,17 @@ func (s *session) means(d deed) {
 	if !s.srv.records() {
 		return
 	}
+	kept := d // so that only this costs memory
 	switch d.event {
 	case logparse.Delete:
 		if info, err := s.fs.Lstat(d.path); err == nil {
-			d.bytes = info.Size
+			kept.bytes = info.Size
 		}
-		d.path = s.fs.HostPathItself(d.path)
+		kept.path = s.fs.HostPathItself(d.path)
 	case logparse.Rmdir, logparse.Rename: // afterwards they would lead nowhere
-		d.path = s.fs.HostPathItself(d.path)
+		kept.path = s.fs.HostPathItself(d.path)
 	}
-	s.deed = &d
+	s.deed = &kept
 }
 
 // because says why a deed failed that is answered without an error.

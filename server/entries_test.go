@@ -205,3 +205,17 @@ func TestReasonsAreWords(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyToTell has no entry made, nor anything kept for one.
+func TestNobodyToTell(t *testing.T) {
+	s := &session{srv: new(Server)}
+	if n := testing.AllocsPerRun(100, func() {
+		s.entered()
+		s.means(deed{event: logparse.Transfer, path: "/x"})
+		s.done(&commands[0], reply{code: 226}, nil)
+		s.tell(&transfer{kind: registry.Uploading}, result{}, reply{code: 226})
+		s.left("", errQuit)
+	}); n > 1 { // the transfer itself
+		t.Errorf("it costs %g allocations", n)
+	}
+}
