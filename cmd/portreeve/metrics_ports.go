@@ -32,7 +32,7 @@ func (d *daemon) openMetrics(ctx context.Context, cfg server.Config) error {
 	d.metrics = &metricsPorts{exporter: metrics.New(d.facts, d.log), log: d.log}
 	use, err := d.metrics.prepare(ctx, cfg.MetricsListen)
 	if err != nil {
-		return bindHint(err)
+		return err // the hints for a port of FTP are none here
 	}
 	use(true)
 	return nil
