@@ -210,8 +210,12 @@ func (s *session) tell(t *transfer, r result, answer reply) {
 	default: // a copy that never left the server
 		e.Event, e.Xfer.ASCII = logparse.Command, false
 	}
-	if info, err := s.fs.Stat(t.path); err == nil && e.Direction != logparse.Download {
-		e.Size = info.Size
+	if t.sole && r.err == nil {
+		e.Size = r.bytes
+	} else if e.Direction != logparse.Download {
+		if info, err := s.fs.Stat(t.path); err == nil {
+			e.Size = info.Size
+		}
 	}
 	e.Status, e.Reason = verdict(r)
 	if e.Status == logparse.Failed {

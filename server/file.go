@@ -125,6 +125,7 @@ func (s *session) store(ctx context.Context, verb, path string, how vfs.How) (re
 	}
 	t := &transfer{verb: verb, name: path, kind: registry.Uploading, path: up.Name(), offset: up.Offset(), size: -1,
 		undo: func() { _ = up.Discard() }}
+	t.sole = !s.ascii && !s.zipped && !how.Append && s.mark == (marker{})
 	t.accept = sayf(150, "Opening %s mode data connection for %s", s.typeName(), up.Name())
 	if how.Unique { // RFC 1123, section 4.1.2.9, has the words
 		_, name := splitPath(up.Name())

@@ -35,6 +35,7 @@ type transfer struct {
 	draw   *rate.Transfer // on the bandwidth of its session; nil has no limit
 	work   func(*flow) (reply, error)
 	most   int64  // bytes that an upload may have, as it begins
+	sole   bool   // what an upload moves is all of its file, byte for byte
 	excess error  // what is wrong with more
 	undo   func() // gives up what was prepared, if the data connection never came
 
