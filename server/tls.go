@@ -276,7 +276,7 @@ func (s *session) certified(ctx context.Context) (reply, error) {
 	if !s.encrypted() || !slices.Contains(s.tls.names(s.cfg.TLSClientUser), s.name) {
 		return reply{}, nil
 	}
-	s.means(deed{event: logparse.Login, user: s.name, text: "certificate"})
+	s.means(deed{event: logparse.Login, user: s.name})
 	account, err := s.authenticate(ctx, auth.Attempt{Certified: true})
 	if err != nil {
 		s.log.Info("no login by certificate", "user", s.name, "err", err)
