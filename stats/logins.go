@@ -2,6 +2,7 @@ package stats
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"portreeve/logparse"
@@ -12,20 +13,36 @@ type logins struct {
 	good, failed int64
 	hosts, users table           // up is good, and down failed; last is of a failure
 	lately       map[string]*run // hosts with failures in the last minute
-	bursts       []burst
+	bursts       []*burst
 	more         int64 // bursts that are not kept
+	lost         int64 // hosts that there was no room for
+	// began is when the first failure was. What failed from then on is kept for the
+	// part of the log before: a burst may have begun there.
+	began int64
+	heads map[string]*head
 }
 
 // A run is failures of a host that come close on each other.
 type run struct {
-	times []int64 // of the last minute
-	burst int     // in bursts, plus one
+	times []int64 // of the last minute; of a burst only the last
+	burst *burst  // that it is
 }
+
+func (r *run) last() int64 { return r.times[len(r.times)-1] }
 
 type burst struct {
 	host     string
 	from, to int64
 	count    int64
+}
+
+// A head is the first run of a host in a part of a log.
+type head struct {
+	times []int64 // of its first minute, up to where it was a burst by itself
+	count int64   // of all of it
+	to    int64   // the last
+	burst *burst  // that it became
+	over  bool
 }
 
 const (
@@ -34,10 +51,11 @@ const (
 	maxBursts  = 1000
 	maxRuns    = 1 << 14
 	maxLogins  = 100_000 // keys of each table
+	headSpan   = 300     // in which a run from before goes on, though entries be late
 )
 
 func newLogins() logins {
-	return logins{hosts: newTable(maxLogins), users: newTable(maxLogins), lately: make(map[string]*run)}
+	return logins{hosts: newTable(maxLogins), users: newTable(maxLogins), lately: make(map[string]*run), heads: make(map[string]*head)}
 }
 
 // add counts a login.
@@ -71,60 +89,155 @@ func (l *logins) fail(host string, at int64) {
 	r := l.lately[host]
 	if r == nil {
 		if len(l.lately) >= maxRuns {
-			for host, r := range l.lately {
-				if len(r.times) == 0 || r.times[len(r.times)-1] < at-burstSpan {
-					delete(l.lately, host)
-				}
-			}
-			if len(l.lately) >= maxRuns {
-				return
-			}
+			l.forget(at)
 		}
 		r = new(run)
-		l.lately[string(append([]byte(nil), host...))] = r
+		host = string(append([]byte(nil), host...))
+		l.lately[host] = r
 	}
-	r.times = slices.DeleteFunc(r.times, func(t int64) bool { return t <= at-burstSpan })
-	if len(r.times) == 0 {
-		r.burst = 0
+	if l.began == 0 {
+		l.began = at
 	}
-	r.times = append(r.times, at)
-	switch {
-	case r.burst > 0:
-		b := &l.bursts[r.burst-1]
-		b.to = max(b.to, at)
-		b.count++
-		r.times = r.times[1:] // of a burst it is the last that matters
-	case len(r.times) >= burstLeast && len(l.bursts) < maxBursts:
-		l.bursts = append(l.bursts, burst{string(append([]byte(nil), host...)), r.times[0], at, int64(len(r.times))})
-		r.burst = len(l.bursts)
-	case len(r.times) >= burstLeast:
-		l.more++
-		r.times = r.times[:0]
+	h := l.heads[host]
+	if h == nil && at < l.began+headSpan && len(l.heads) < maxRuns {
+		h = new(head)
+		l.heads[string(append([]byte(nil), host...))] = h
+	}
+	l.failAt(host, r, at)
+	if h != nil && !h.over {
+		h.add(r, at)
 	}
 }
 
-// merge adds the logins of a later part. A burst that goes on there is one.
-func (l *logins) merge(later *logins) {
-	l.good += later.good
-	l.failed += later.failed
-	mergeTable(&l.hosts, &later.hosts)
-	mergeTable(&l.users, &later.users)
-	for _, b := range later.bursts {
-		i := slices.IndexFunc(l.bursts, func(o burst) bool { return o.host == b.host && b.from-o.to < burstSpan && b.from >= o.from })
-		switch {
-		case i >= 0:
-			l.bursts[i].to = max(l.bursts[i].to, b.to)
-			l.bursts[i].count += b.count
-		case len(l.bursts) < maxBursts:
-			l.bursts = append(l.bursts, b)
-		default:
+// failAt adds a failure to a run.
+func (l *logins) failAt(host string, r *run, at int64) {
+	r.times = slices.DeleteFunc(r.times, func(t int64) bool { return t <= at-burstSpan })
+	if len(r.times) == 0 {
+		r.burst = nil
+	}
+	if b := r.burst; b != nil {
+		b.to = max(b.to, at)
+		b.count++
+		r.times = append(r.times[:0], b.to)
+		return
+	}
+	r.times = append(r.times, at)
+	slices.Sort(r.times) // one may be late
+	if len(r.times) < burstLeast {
+		return
+	}
+	r.burst = &burst{string(append([]byte(nil), host...)), r.times[0], r.last(), burstLeast}
+	r.times = append(r.times[:0], r.last())
+	l.keep(r.burst, at)
+}
+
+// add adds a failure to the head that its host's run is, unless this is another run.
+func (h *head) add(r *run, at int64) {
+	if h.over = h.count > 0 && at-h.to >= burstSpan; h.over {
+		return
+	}
+	h.count++
+	h.to = max(h.to, at)
+	if h.burst == nil && (len(h.times) == 0 || at < h.times[0]+burstSpan) {
+		h.times = append(h.times, at)
+	}
+	h.burst = r.burst
+}
+
+// forget leaves the hosts that failed in the last minute, and none if these are too
+// many.
+func (l *logins) forget(now int64) {
+	for host, r := range l.lately {
+		if r.last() <= now-burstSpan {
+			delete(l.lately, host)
+		}
+	}
+	if len(l.lately) > maxRuns/2 {
+		l.lost += int64(len(l.lately))
+		clear(l.lately)
+	}
+}
+
+// keep keeps a burst. If there are twice as many as are kept, it leaves the longest
+// and those that go on.
+func (l *logins) keep(b *burst, now int64) {
+	if l.bursts = append(l.bursts, b); len(l.bursts) < 2*maxBursts {
+		return
+	}
+	slices.SortFunc(l.bursts, longer)
+	kept := l.bursts[:maxBursts]
+	for _, b := range l.bursts[maxBursts:] {
+		if b.to > now-burstSpan && len(kept) < maxBursts*3/2 {
+			kept = append(kept, b)
+		} else {
 			l.more++
 		}
 	}
+	clear(l.bursts[len(kept):])
+	l.bursts = kept
+}
+
+// longer puts the longest burst first.
+func longer(a, b *burst) int {
+	return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.from, b.from), cmp.Compare(a.host, b.host))
+}
+
+// merge adds the logins of a later part. A burst that began before goes on there.
+func (l *logins) merge(later *logins) {
+	l.good += later.good
+	l.failed += later.failed
 	l.more += later.more
-	l.lately = later.lately
-	for _, r := range l.lately {
-		r.burst = 0
+	l.lost += later.lost
+	mergeTable(&l.hosts, &later.hosts)
+	mergeTable(&l.users, &later.users)
+	if l.began == 0 {
+		l.began, l.heads = later.began, later.heads
+	}
+	for _, host := range sortedKeys(later.heads, cmp.Compare[string]) {
+		if r := l.lately[host]; r != nil {
+			l.follow(r, host, later)
+		}
+	}
+	for _, b := range later.bursts {
+		if b.count > 0 {
+			l.keep(b, b.to)
+		}
+	}
+	for host, r := range later.lately {
+		l.lately[host] = r
+	}
+	if len(l.lately) > maxRuns {
+		l.forget(slices.MaxFunc(slices.Collect(maps.Values(l.lately)), func(a, b *run) int { return cmp.Compare(a.last(), b.last()) }).last())
+	}
+}
+
+// follow puts behind a run the first of the same host in a later part.
+func (l *logins) follow(r *run, host string, later *logins) {
+	h, there := later.heads[host], later.lately[host]
+	if h.times[0]-r.last() >= burstSpan {
+		return
+	}
+	for i, at := range h.times {
+		if r.burst == nil {
+			if l.failAt(host, r, at); r.burst == nil {
+				continue
+			}
+			i++
+		}
+		// All that is left of the run is of this burst, and none of its own.
+		r.burst.count += h.count - int64(i)
+		r.burst.to = max(r.burst.to, h.to)
+		r.times = append(r.times[:0], r.burst.to)
+		if h.burst != nil {
+			h.burst.count = 0
+		}
+		if !h.over && there != nil {
+			later.lately[host] = r
+		}
+		return
+	}
+	if !h.over && h.burst == nil && int64(len(h.times)) == h.count && there != nil {
+		later.lately[host] = r
 	}
 }
 
@@ -132,7 +245,7 @@ func (l *logins) merge(later *logins) {
 func (l *logins) show(c *Collector) Logins {
 	out := Logins{Good: l.good, Failed: l.failed, Hosts: l.worst(c, &l.hosts), Users: l.worst(c, &l.users)}
 	bursts := slices.Clone(l.bursts)
-	slices.SortFunc(bursts, func(a, b burst) int { return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.from, b.from)) })
+	slices.SortFunc(bursts, longer)
 	for _, b := range bursts[:min(len(bursts), max(c.options.Top, 0))] {
 		out.Bursts = append(out.Bursts, Burst{b.host, c.stamp(b.from), c.stamp(b.to), b.count})
 	}
@@ -165,10 +278,13 @@ func (l *logins) write(e *encoder) {
 	e.varint(l.good)
 	e.varint(l.failed)
 	e.varint(l.more)
+	e.varint(l.lost)
+	numbers := make(map[*burst]uint64, len(l.bursts))
 	l.hosts.write(e)
 	l.users.write(e)
 	e.uvarint(uint64(len(l.bursts)))
-	for _, b := range l.bursts {
+	for i, b := range l.bursts {
+		numbers[b] = uint64(i) + 1
 		e.text([]byte(b.host))
 		e.varint(b.from)
 		e.varint(b.to)
@@ -179,7 +295,7 @@ func (l *logins) write(e *encoder) {
 	for _, host := range hosts {
 		e.text([]byte(host))
 		r := l.lately[host]
-		e.uvarint(uint64(r.burst))
+		e.uvarint(numbers[r.burst])
 		e.uvarint(uint64(len(r.times)))
 		for _, at := range r.times {
 			e.varint(at)
@@ -188,20 +304,28 @@ func (l *logins) write(e *encoder) {
 }
 
 func (l *logins) load(d *decoder) {
-	l.good, l.failed, l.more = d.varint(), d.varint(), d.varint()
+	l.good, l.failed, l.more, l.lost = d.varint(), d.varint(), d.varint(), d.varint()
 	l.hosts.load(d)
 	l.users.load(d)
 	for range d.length(4) {
-		l.bursts = append(l.bursts, burst{d.text(), d.varint(), d.varint(), d.varint()})
+		l.bursts = append(l.bursts, &burst{d.text(), d.varint(), d.varint(), d.varint()})
 	}
 	for range d.length(3) {
 		host, r := d.text(), new(run)
-		if r.burst = int(d.uvarint()); r.burst < 0 || r.burst > len(l.bursts) {
+		number := d.uvarint()
+		if number > uint64(len(l.bursts)) {
 			d.fail()
 			return
 		}
+		if number > 0 {
+			r.burst = l.bursts[number-1]
+		}
 		for range d.length(1) {
 			r.times = append(r.times, d.varint())
+		}
+		if len(r.times) == 0 {
+			d.fail()
+			return
 		}
 		l.lately[host] = r
 	}

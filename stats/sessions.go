@@ -8,12 +8,12 @@ import (
 )
 
 // sessions sum up what entries with the same session were. One is over when it says
-// so, or when nothing came of it for a day; those of the first hour wait for what a
-// part of the log before may have of them.
+// so, or when nothing came of it for a day. One whose beginning was not seen waits
+// for what a part of the log before may have of it.
 type sessions struct {
 	live  map[string]*live
-	began int64
-	lost  int64
+	began int64 // when the first entry was
+	lost  int64 // ended early, since there were too many
 	over  tally
 }
 
@@ -22,7 +22,7 @@ type live struct {
 	first, last int64 // milliseconds
 	transfers   int64
 	bytes, busy int64
-	over        bool
+	begun, over bool
 }
 
 // A tally is of sessions that are over.
@@ -50,38 +50,58 @@ func (s *sessions) add(e *logparse.Entry) {
 		s.began = at
 	}
 	one := s.live[e.Session]
+	if one != nil && one.ended(at, e.Event == logparse.Connect) { // its name is used again
+		s.end(e.Session, one)
+		one = nil
+	}
 	if one == nil {
 		if len(s.live) >= maxLive {
-			s.sweep(at)
-		}
-		if len(s.live) >= maxLive {
-			s.lost++
-			return
+			s.makeRoom(at)
 		}
 		one = &live{first: at, last: at}
 		s.live[string(append([]byte(nil), e.Session...))] = one
 	}
 	one.first, one.last = min(one.first, at-int64(e.Took/time.Millisecond)), max(one.last, at)
 	switch e.Event {
+	case logparse.Connect:
+		one.begun = true
 	case logparse.Transfer:
 		one.transfers++
 		one.bytes += e.Bytes
 		one.busy += int64(e.Took / time.Millisecond)
 	case logparse.Logout:
 		one.over = true
-		if at > s.began+hourLong*1000 && one.first > s.began+hourLong*1000 {
-			s.over.add(one)
-			delete(s.live, e.Session)
+		if one.begun {
+			s.end(e.Session, one)
 		}
 	}
 }
 
-// sweep ends those that nothing came of for a day.
-func (s *sessions) sweep(now int64) {
-	for id, one := range s.live {
-		if one.over || one.last < now-liveSpan {
-			s.over.add(one)
-			delete(s.live, id)
+// ended tells whether what comes at a time is of another session.
+func (l *live) ended(at int64, begins bool) bool {
+	return at-l.last > liveSpan || l.over && begins
+}
+
+func (s *sessions) end(id string, one *live) {
+	s.over.add(one)
+	delete(s.live, id)
+}
+
+// makeRoom ends sessions that nothing came of for a day. If most are younger, as
+// where nothing tells their end, it does not wait so long: to look through all of
+// them for each new one takes time.
+func (s *sessions) makeRoom(now int64) {
+	for _, span := range [...]int64{liveSpan, liveSpan / 24, -liveSpan} {
+		if len(s.live) <= maxLive*3/4 {
+			return
+		}
+		for id, one := range s.live {
+			if one.over || one.last < now-span {
+				if span < 0 {
+					s.lost++
+				}
+				s.end(id, one)
+			}
 		}
 	}
 }
@@ -105,6 +125,10 @@ func (s *sessions) merge(later *sessions) {
 	}
 	for id, there := range later.live {
 		here := s.live[id]
+		if here != nil && here.ended(there.first, there.begun) {
+			s.end(id, here)
+			here = nil
+		}
 		if here == nil {
 			s.live[id] = there
 			continue
@@ -114,6 +138,12 @@ func (s *sessions) merge(later *sessions) {
 		here.bytes += there.bytes
 		here.busy += there.busy
 		here.over = there.over
+		if here.over && here.begun {
+			s.end(id, here)
+		}
+	}
+	if len(s.live) >= maxLive {
+		s.makeRoom(0)
 	}
 	s.over.merge(&later.over)
 	s.lost += later.lost
@@ -165,6 +195,7 @@ func (s *sessions) write(e *encoder) {
 		for _, n := range [...]int64{one.first, one.last - one.first, one.transfers, one.bytes, one.busy} {
 			e.varint(n)
 		}
+		e.flag(one.begun)
 		e.flag(one.over)
 	}
 }
@@ -177,13 +208,14 @@ func (s *sessions) load(d *decoder) {
 	}
 	t.longest = float64(longest) / 1000
 	t.lengths.load(d)
-	n := d.length(7)
+	n := d.length(8)
 	s.live = make(map[string]*live, n)
 	for range n {
 		id, one := d.text(), new(live)
 		one.first = d.varint()
 		one.last = one.first + d.varint()
-		one.transfers, one.bytes, one.busy, one.over = d.varint(), d.varint(), d.varint(), d.byte() == 1
+		one.transfers, one.bytes, one.busy = d.varint(), d.varint(), d.varint()
+		one.begun, one.over = d.byte() == 1, d.byte() == 1
 		s.live[id] = one
 	}
 }
