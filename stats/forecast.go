@@ -47,26 +47,30 @@ func (c *Collector) forecasts(quotas func(user string) (Quota, bool)) []Forecast
 
 // forecast takes the median of the slopes between any two days (Theil and Sen's),
 // which a day that is far off does not change, of what was uploaded less what was
-// deleted.
+// deleted. Who is new is looked at from the first day on.
 func forecast(days []day, end int32, q Quota) (Forecast, bool) {
-	var held [forecastDays]float64
+	if len(days) == 0 || days[0].number > end {
+		return Forecast{}, false
+	}
+	first := max(end-forecastDays+1, days[0].number)
+	held := make([]float64, end-first+1)
 	active := 0
 	for _, d := range within(days, end, forecastDays-1) {
 		if d.number > end {
 			break
 		}
-		held[d.number-(end-forecastDays+1)] += float64(d.in - d.deleted)
+		held[d.number-first] += float64(d.in - d.deleted)
 		active++
 	}
 	if active < forecastActive {
 		return Forecast{}, false
 	}
-	for i := 1; i < forecastDays; i++ {
+	for i := 1; i < len(held); i++ {
 		held[i] += held[i-1]
 	}
 	var slopes []float64
 	for i := range held {
-		for j := i + 1; j < forecastDays; j++ {
+		for j := i + 1; j < len(held); j++ {
 			slopes = append(slopes, (held[j]-held[i])/float64(j-i))
 		}
 	}

@@ -67,8 +67,11 @@ const (
 	asleep        = 180
 	deliveredDays = 20
 	silentDays    = 3
-	silentWorking = 2 // of who is never there at weekends
-	perRule       = 5 // findings that are told
+	// incompleteChance is how unlikely a day's incomplete transfers are, so that a
+	// week of a thousand users makes less than one false finding in ten reports.
+	incompleteChance = 1e-5
+	silentWorking    = 2 // of who is never there at weekends
+	perRule          = 5 // findings that are told
 )
 
 // findings are all that the rules say.
@@ -252,7 +255,8 @@ func (f *finder) hour(days []day, first int) {
 }
 
 // incomplete looks for a day with many incomplete transfers: one on which chance
-// does not explain how many, if they were as likely as in the four weeks before.
+// does not explain how many, if they were as likely as in the four weeks before, of
+// which a share is known only as well as their number tells.
 func (f *finder) incomplete(days []day) {
 	for i := len(days) - 1; i >= 0 && days[i].number > f.end-looked; i-- {
 		d := &days[i]
@@ -265,31 +269,55 @@ func (f *finder) incomplete(days []day) {
 			continue
 		}
 		usual := (broken + 1) / (count + 2)
-		z := (k/n - usual) / math.Sqrt(usual*(1-usual)/n)
-		if z <= 4 || k/n < 2*usual {
+		if k/n < 2*usual {
+			continue
+		}
+		chance := atLeast(k, n, broken+1, count-broken+1)
+		if chance >= incompleteChance {
 			continue
 		}
 		who := f.user
 		if who == "" {
 			who = "the whole server"
 		}
-		f.tell(ruleIncomplete, d.number, z, "of %s %d transfers of %d were incomplete on %s (%.0f of 100; before it were %.1f)",
+		f.tell(ruleIncomplete, d.number, -math.Log10(max(chance, math.SmallestNonzeroFloat64)), "of %s %d transfers of %d were incomplete on %s (%.0f of 100; before it were %.1f)",
 			who, d.incomplete, d.count, dayText(d.number), 100*k/n, 100*usual)
 	}
+}
+
+// atLeast is how likely k or more of n are, where before there were a of one kind
+// and b of the other: the tail of the beta-binomial distribution.
+func atLeast(k, n, a, b float64) float64 {
+	log := func(x float64) float64 { l, _ := math.Lgamma(x); return l }
+	choose := log(n+1) - log(k+1) - log(n-k+1)
+	term := math.Exp(choose + log(k+a) + log(n-k+b) - log(n+a+b) - log(a) - log(b) + log(a+b))
+	sum := 0.0
+	for x := k; x <= n && term > sum*1e-9; x++ {
+		sum += term
+		term *= (n - x) / (x + 1) * (x + a) / (n - x - 1 + b)
+	}
+	return sum
 }
 
 // awake looks for who comes back after half a year.
 func (f *finder) awake(days []day) {
 	for i := len(days) - 1; i > 0 && days[i].number > f.end-looked; i-- {
 		if gap := days[i].number - days[i-1].number; gap > asleep {
-			f.tell(ruleAwake, days[i].number, float64(gap), "%s woke on %s after %d days without anything: %d transfers",
-				f.user, dayText(days[i].number), gap, days[i].count)
+			f.tell(ruleAwake, days[i].number, float64(gap), "%s woke on %s after %d days without anything",
+				f.user, dayText(days[i].number), gap)
 		}
 	}
 }
 
-// silent looks for who delivered daily, and does not any more.
+// silent looks for who delivered daily, and does not any more, whatever else is done
+// in that name.
 func (f *finder) silent(days []day) {
+	for len(days) > 0 && days[len(days)-1].in == 0 {
+		days = days[:len(days)-1]
+	}
+	if len(days) == 0 {
+		return
+	}
 	last := &days[len(days)-1]
 	gap := f.end - last.number
 	if gap < silentWorking || gap > monthDays || days[0].number > last.number-monthDays+1 {
@@ -330,6 +358,9 @@ func (f *finder) windows() {
 	for key, e := range w.best {
 		if format, ok := windowTexts[key.rule]; ok && known(key.user) {
 			user := f.c.users.name(key.user)
+			if key.rule == ruleHosts && f.c.isAnonymous(user) {
+				continue // who are many
+			}
 			f.note(key.rule, found{user, e.at, false, float64(e.n), func() string {
 				return fmt.Sprintf(format, user, e.n, f.c.stamp(e.at).Format(time.DateTime))
 			}})
@@ -337,6 +368,9 @@ func (f *finder) windows() {
 	}
 	recent := w.latest - looked*86400
 	for i := range min(len(w.users), len(f.c.users.cells)) {
+		if len(w.users[i].sights) > 1 && f.c.isAnonymous(f.c.users.name(uint32(i))) {
+			continue
+		}
 		for _, s := range w.users[i].sights {
 			if s.before < sightLeast || s.at < recent || int64(s.network) >= int64(len(f.c.networks.ends)) {
 				continue

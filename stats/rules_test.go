@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -66,12 +67,12 @@ var ruleTests = map[string]struct {
 	"deletes": {"ann deleted 100 files within ten minutes",
 		func(s *script) { s.deletes(100, 599*time.Second) },
 		func(s *script) { s.deletes(100, 602*time.Second) }},
-	"awake": {"ann woke on 2026-08-30 after 181 days without anything: 1 transfers",
+	"awake": {"ann woke on 2026-08-30 after 181 days without anything",
 		func(s *script) { s.add(0, 0, nil); s.add(181, 0, nil) },
 		func(s *script) { s.add(0, 0, nil); s.add(180, 0, nil) }},
 	"incomplete": {"of ann 8 transfers of 20 were incomplete on 2026-03-30 (40 of 100; before it were 4.1)",
 		func(s *script) { s.mixed(28, 8) },
-		func(s *script) { s.mixed(28, 4) }},
+		func(s *script) { s.mixed(28, 7) }},
 	"silent": {"ann delivered on 28 of 28 days, and nothing since 2026-03-29: 3 days are missing",
 		func(s *script) { s.daily(0, 28, 1); s.add(30, 0, func(e *logparse.Entry) { e.User = "bob" }) },
 		func(s *script) { s.daily(0, 28, 1); s.add(29, 0, func(e *logparse.Entry) { e.User = "bob" }) }},
@@ -190,6 +191,58 @@ func TestSilentOnWorkingDays(t *testing.T) {
 	s.add(36, 0, other)
 	if found := s.c.Report(nil).Unusual; len(found) != 1 || !strings.HasSuffix(found[0].Text, "2 days are missing") {
 		t.Errorf("on Tuesday it says %v", found)
+	}
+}
+
+// TestSilentThoughThere wants to hear of a device that delivers nothing, though
+// somebody looks for its files.
+func TestSilentThoughThere(t *testing.T) {
+	s := newScript()
+	s.daily(0, 28, 1)
+	for day := 28; day < 31; day++ {
+		s.add(day, 0, func(e *logparse.Entry) { e.Direction = logparse.Download })
+	}
+	if found := s.c.Report(nil).Unusual; len(found) != 1 || found[0].Rule != "silent" {
+		t.Errorf("it says %v", found)
+	}
+}
+
+// TestAnonymousAreMany wants no word about how many networks they come from.
+func TestAnonymousAreMany(t *testing.T) {
+	for user, want := range map[string]int{"ftp": 0, "ann": 2} {
+		s := newScript()
+		for i := range 30 {
+			s.add(0, time.Duration(i)*time.Minute, func(e *logparse.Entry) { e.User, e.Host = user, "10.0."+strconv.Itoa(i/5)+".1" })
+		}
+		rules := make(map[string]bool)
+		for _, f := range s.c.Report(nil).Unusual {
+			rules[f.Rule] = true
+		}
+		if len(rules) != want {
+			t.Errorf("of %s the rules %v speak, want %d", user, rules, want)
+		}
+	}
+}
+
+func TestAtLeast(t *testing.T) {
+	for _, test := range []struct{ k, n, a, b, want float64 }{
+		{0, 20, 1, 1, 1}, {1, 1, 1, 1, 0.5}, {2, 2, 1, 1, 1.0 / 3}, {2, 2, 1, 3, 0.1}, {11, 20, 1, 1, 10.0 / 21},
+		{5, 20, 1e6, 19e6, 0.0025739}, // as the binomial distribution, where much is known
+	} {
+		if got := atLeast(test.k, test.n, test.a, test.b); math.Abs(got-test.want) > 1e-4*test.want {
+			t.Errorf("%v or more of %v after %v and %v: %v, want %v", test.k, test.n, test.a, test.b, got, test.want)
+		}
+	}
+}
+
+// TestForecastOfTheNew wants the growth of a user who has been there for ten days.
+func TestForecastOfTheNew(t *testing.T) {
+	s := newScript()
+	s.c.options.Quota = func(user string) (Quota, bool) { return Quota{Used: 10 << 20, Limit: 30 << 20}, user == "ann" }
+	s.add(0, 0, func(e *logparse.Entry) { e.User = "bob" })
+	s.daily(20, 30, 1<<20)
+	if got := s.c.Report(nil).Forecasts; len(got) != 1 || got[0].Growth != 1<<20 || got[0].Least != 20 {
+		t.Errorf("ten days of a MiB and 20 left make %+v", got)
 	}
 }
 
