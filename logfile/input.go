@@ -55,13 +55,13 @@ func (f *File) OpenPart(p Part) (*Input, error) {
 		return nil, in.named(err)
 	}
 	in.Reader = logparse.NewReader(in.data, f.Format)
-	in.Reader.Name, in.Reader.Parser = f.name(), f.parser()
+	in.Name, in.Parser = f.name(), f.parser()
 	if !p.After.IsZero() {
-		in.Reader.After(p.After)
+		in.After(p.After)
 	}
 	if p.Header != "" {
 		var e logparse.Entry
-		_ = in.Reader.Parse(&f.Format, p.Header, &e) // that it is no entry is known
+		_ = in.Parse(&f.Format, p.Header, &e) // that it is no entry is known
 	}
 	return in, nil
 }

@@ -59,11 +59,8 @@ func parseForm(text string, now time.Time) (Window, error) {
 	return Window{}, fmt.Errorf("%q is %w", text, ErrForm)
 }
 
-// A moment is a window that begins and ends there.
+// at is the window that begins and ends at a moment.
 func at(t time.Time) (Window, bool) { return Window{t, t}, true }
-
-// midnight begins the day of a time; in some zones that is not always 00:00.
-func midnight(t time.Time) time.Time { return date(t.Year(), t.Month(), t.Day(), t.Location()) }
 
 // date begins a day. Where the clocks skip its midnight, Go takes the hour before
 // that, which is another day's.
