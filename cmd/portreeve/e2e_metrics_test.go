@@ -171,7 +171,7 @@ func TestMetrics(t *testing.T) {
 	if up := s[`portreeve_transfer_bytes_total{direction="upload"}`]; up < 2*300<<10+1 || up > 2*300<<10+2<<20 {
 		t.Errorf("%v bytes up", up)
 	}
-	if soon := float64(time.Now().Unix()); s["portreeve_start_time_seconds"] > soon || s["portreeve_start_time_seconds"] < soon-600 ||
+	if soon := float64(time.Now().UnixMilli()) / 1000; s["portreeve_start_time_seconds"] > soon || s["portreeve_start_time_seconds"] < soon-600 ||
 		s[`portreeve_certificate_expiry_timestamp_seconds{file="`+cert+`",name="localhost"}`] < soon {
 		t.Error("times are wrong")
 	}
