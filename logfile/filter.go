@@ -113,3 +113,9 @@ func (c Client) is(host string, addr netip.Addr) bool {
 	}
 	return strings.EqualFold(host, c.name)
 }
+
+// Empty tells that it chooses everything.
+func (f *Filter) Empty() bool {
+	return len(f.Users)+len(f.Clients)+len(f.Paths)+len(f.Directions)+len(f.Outcomes)+len(f.Events) == 0 &&
+		f.Least == 0 && f.Below == 0 && !f.Window.Bounded()
+}

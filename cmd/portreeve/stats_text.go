@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,8 +67,12 @@ func (s *sheet) write(by []string) error {
 		s.everything()
 	}
 	s.footer()
-	_, err := io.WriteString(out, b.String())
-	return err
+	for line := range strings.Lines(b.String()) {
+		if _, err := io.WriteString(out, strings.TrimRight(line, " \n")+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *sheet) everything() {
@@ -161,7 +166,7 @@ func (s *sheet) table(t *stats.Table) {
 	if strings.Contains(t.Name, ",") {
 		parts = 2
 	}
-	changed := s.report.Before != nil
+	changed := s.report.Before != nil && !slices.Contains([]string{"day", "week", "month"}, t.Name)
 	best := 0.0
 	for i := range t.Rows {
 		best = max(best, s.weight(&t.Rows[i].Sum))
@@ -191,7 +196,8 @@ func (s *sheet) table(t *stats.Table) {
 		row := &t.Rows[i]
 		key := fitted(visible(row.Key), keys)
 		if parts == 2 {
-			key = fitted(visible(row.Key), keys/2-1) + "  " + fitted(visible(row.Also), keys/2-1)
+			first := fitted(visible(row.Key), keys/2-1)
+			key = first + strings.Repeat(" ", keys/2+1-columns(first)) + fitted(visible(row.Also), keys/2-1)
 		}
 		if row.Key == "" {
 			key = "-"
@@ -426,6 +432,9 @@ func (s *sheet) unusual() {
 	s.title("Unusual")
 	for _, f := range s.report.Unusual {
 		s.line("  %s", f.Text)
+		if f.More > 0 {
+			s.line("    and %d more of this kind (%s)", f.More, f.Rule)
+		}
 	}
 }
 
