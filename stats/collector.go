@@ -400,6 +400,7 @@ type kinds struct {
 	number map[kind]int
 	list   []kind
 	cells  []cell
+	last   int // that was looked for
 	other  cell
 	folded int64
 }
@@ -410,8 +411,12 @@ const maxKinds = 20_000
 
 func (k *kinds) at(e *logparse.Entry) *cell {
 	is := kindOf(e)
+	if k.last < len(k.list) && k.list[k.last] == is {
+		return &k.cells[k.last]
+	}
 	for i := range min(len(k.list), 16) { // the most that xferlog has, without a hash
 		if k.list[i] == is {
+			k.last = i
 			return &k.cells[i]
 		}
 	}

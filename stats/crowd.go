@@ -78,8 +78,10 @@ func (c *crowd) settle(before int64) {
 			return
 		}
 		change := &c.ring[c.next&crowdMask]
-		c.level += int64(*change)
-		*change = 0
+		if *change != 0 {
+			c.level += int64(*change)
+			*change = 0
+		}
 		if c.level > 0 {
 			c.note(c.next, c.level)
 		}

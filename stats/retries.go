@@ -17,10 +17,24 @@ func (w *watcher) attempt(s *seen) {
 	if w.failed == nil {
 		w.failed = make(map[attempt]int64)
 	}
+	if len(w.failed) >= max(w.crowded, fewFailed) {
+		w.forgetLate(s.at)
+	}
 	if len(w.failed) >= maxFailed {
 		w.forgetFailed(s.at)
 	}
 	w.failed[key] = s.at
+}
+
+// forgetLate forgets attempts that nobody can try again in time, also on lines that
+// are late. The table is looked at for each transfer, and is to stay small for that.
+func (w *watcher) forgetLate(now int64) {
+	for k, at := range w.failed {
+		if at < now-2*tenMinutes {
+			delete(w.failed, k)
+		}
+	}
+	w.crowded = min(2*len(w.failed), maxFailed)
 }
 
 // again counts an attempt after one that failed.

@@ -64,6 +64,7 @@ type watcher struct {
 	sights  int // of all users
 	held    int // loads, deletes and places of all users
 	failed  map[attempt]int64
+	crowded int // how many failed are to be before some are forgotten, if not fewFailed
 	best    map[ruleUser]extreme
 	head    []seen // of the first hour
 	began   int64  // when that was
@@ -80,6 +81,7 @@ const (
 	maxSights = 1 << 20
 	maxRoams  = 1000 // networks of a user, for whom another one is no news then
 	maxFailed = 1 << 16
+	fewFailed = 64   // of which none is worth to be forgotten
 	maxWindow = 4096 // downloads of a user in a window, or deletes
 	maxPlaces = 256  // networks of a user in a window
 	maxHeld   = 1 << 20
