@@ -366,25 +366,40 @@ func (f *finder) windows() {
 			}})
 		}
 	}
-	recent := w.latest - looked*86400
 	for i := range min(len(w.users), len(f.c.users.cells)) {
-		if len(w.users[i].sights) > 1 && f.c.isAnonymous(f.c.users.name(uint32(i))) {
-			continue
-		}
-		for _, s := range w.users[i].sights {
-			if s.before < sightLeast || s.at < recent || int64(s.network) >= int64(len(f.c.networks.ends)) {
-				continue
-			}
-			if t := &f.told[ruleNetwork]; len(t.best) == perRule && t.best[perRule-1].weight > float64(s.before) {
-				t.n++ // most are so, and need no words
-				continue
-			}
-			f.note(ruleNetwork, found{f.c.users.name(uint32(i)), s.at, false, float64(s.before), func() string {
-				return fmt.Sprintf("%s came from %s for the first time, at %s, after %d entries from elsewhere",
-					f.c.users.name(uint32(i)), f.c.networks.name(s.network), f.c.stamp(s.at).Format(time.DateTime), s.before)
-			}})
+		if sights := w.users[i].sights; len(sights) > 1 {
+			f.networks(f.c.users.name(uint32(i)), sights)
 		}
 	}
+}
+
+// networks looks for those that a user was in for the first time.
+func (f *finder) networks(user string, sights []sight) {
+	if f.c.isAnonymous(user) {
+		return
+	}
+	recent, names := f.c.watch.latest-looked*86400, uint32(len(f.c.networks.ends))
+	var last sight
+	others := -1
+	for _, s := range sights {
+		if s.before < sightLeast || s.at < recent || s.network >= names {
+			continue
+		}
+		if others++; others == 0 || s.before > last.before {
+			last = s
+		}
+	}
+	if others < 0 {
+		return
+	}
+	f.note(ruleNetwork, found{user, last.at, false, float64(last.before), func() string {
+		text := fmt.Sprintf("%s came from %s for the first time, at %s, after %d entries from elsewhere",
+			user, f.c.networks.name(last.network), f.c.stamp(last.at).Format(time.DateTime), last.before)
+		if others > 0 {
+			text += fmt.Sprintf("; new that week: %d more", others)
+		}
+		return text
+	}})
 }
 
 // windowTexts take the user, how much it was, and when.

@@ -207,6 +207,19 @@ func TestSilentThoughThere(t *testing.T) {
 	}
 }
 
+// TestNewNetworksOnce wants one word of a user, and not one of each network.
+func TestNewNetworksOnce(t *testing.T) {
+	s := newScript()
+	s.daily(0, 20, 1)
+	for i := range 3 {
+		s.add(20+i, 0, func(e *logparse.Entry) { e.Host = "198.51." + strconv.Itoa(i) + ".7" })
+	}
+	found := s.c.Report(nil).Unusual
+	if len(found) != 1 || !strings.HasPrefix(found[0].Text, "ann came from 198.51.2.0/24 for") || !strings.HasSuffix(found[0].Text, "; new that week: 2 more") {
+		t.Errorf("it says %v", found)
+	}
+}
+
 // TestAnonymousAreMany wants no word about how many networks they come from.
 func TestAnonymousAreMany(t *testing.T) {
 	for user, want := range map[string]int{"ftp": 0, "ann": 2} {
