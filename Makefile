@@ -20,14 +20,15 @@ LINT         := .tools/golangci-lint-$(LINT_VERSION)
 
 # Programs that the tests run, each with the Debian package that has it. The
 # race detector needs a C compiler; strace shows that downloads use sendfile;
-# Java and Perl run libraries that take listings apart.
+# Java and Perl run libraries that take listings apart;
+# Chromium opens the page of statistics.
 CLIENTS := curl:curl lftp:lftp wget:wget ncftpput:ncftp ncftpget:ncftp tnftp:tnftp \
 	inetutils-ftp:inetutils-ftp python3:python3 php:php-cli pure-ftpd:pure-ftpd pure-authd:pure-ftpd pure-pw:pure-ftpd-common unshare:util-linux \
 	gawk:gawk mawk:mawk strace:strace gcc:gcc /usr/include/stdlib.h:libc6-dev /etc/ssl/certs/ca-certificates.crt:ca-certificates \
 	perl:perl /usr/share/perl5/File/Listing.pm:libfile-listing-perl /usr/share/perl5/IO/Socket/SSL.pm:libio-socket-ssl-perl \
 	javac:default-jdk-headless /usr/share/java/commons-net.jar:libcommons-net-java \
 	rclone:rclone filezilla:filezilla Xvfb:xvfb xdotool:xdotool \
-	fail2ban-regex:fail2ban
+	fail2ban-regex:fail2ban chromium:chromium
 
 # What must compile besides the machine at hand: system/processor.
 PORTS := freebsd/amd64 darwin/arm64 linux/arm64
@@ -121,6 +122,14 @@ fuzz: ## run each fuzz target for FUZZTIME
 docs: build ## write the documents that are made from the code
 	./portreeve docs docs
 	$(GO) test -run TestConformancePage ./cmd/portreeve -update >/dev/null
+
+# The page with charts carries a part of Apache ECharts, which is kept as it was
+# built; package-lock.json pins the versions. Only who changes the part needs npm.
+CHARTS := stats/page/charts
+
+.PHONY: charts
+charts: ## bundle the charts of the page of statistics anew; needs npm
+	cd $(CHARTS) && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs; status=$$?; rm -rf node_modules; exit $$status
 
 .PHONY: install
 install: ## install program, manual, completions and sample configuration; DESTDIR= PREFIX=, DROPIN=1 also as Pure-FTPd's programs

@@ -17,7 +17,7 @@ import (
 // only where this table says so; what is not in it has no place yet.
 //
 //	3  cmd/portreeve
-//	2  server
+//	2  server  stats/page
 //	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  stats  logfile  logparse/logtest
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
 //	   server/extauth  server/query  server/thread  server/rate  server/spool  server/syslog  server/measure
@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"server/rate":    nil,
 	"userdb":         {"config"},
 	"stats":          {"logparse"},
+	"stats/page":     {"stats"},
 	"puredb":         {"userdb"},
 	"purepw":         nil,
 	"userfile":       {"config", "puredb", "userdb"},
@@ -54,7 +55,7 @@ var mayImport = map[string][]string{
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/measure", "server/rate", "server/session", "server/spool", "server/syslog", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "logfile", "logparse", "stats", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/metrics", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
+	"cmd/portreeve":  {"config", "logfile", "logparse", "stats", "stats/page", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/metrics", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
 }
 
 // testsImport are further imports of ours, of tests alone.
