@@ -31,6 +31,7 @@ type statsOptions struct {
 	keys    int
 	json    bool
 	csv     bool
+	html    string
 	state   string
 	compare string
 	quiet   []string
@@ -84,6 +85,7 @@ What is unusual is found by these rules, which --no-rule silences:
 	fs.StringVar(&opts.db, "quotas", "", "foretell when the quotas of users in this `database` are full")
 	fs.BoolVar(&opts.json, "json", false, "print JSON")
 	fs.BoolVar(&opts.csv, "csv", false, "print the tables as CSV")
+	fs.StringVar(&opts.html, "html", "", "write a page with charts to a `file`; - is the output")
 	fs.StringVar(&opts.state, "state", "", "go on from what a `file` knows, and write there what was read")
 	fs.IntVar(&opts.keys, "keys", stats.DefaultKeys, "keep so many `keys` of each table; the smallest are folded together")
 	fs.IntVar(&opts.workers, "workers", 0, "read with so many `threads` at once; 0 is one for each core")
@@ -140,8 +142,8 @@ func (o *statsOptions) collector(zone *time.Location) (stats.Options, error) {
 		return stats.Options{}, usagef("--sort %s: it is bytes or count", o.order)
 	case o.top < 0 || o.depth < 1 || o.keys < 1 || o.workers < 0:
 		return stats.Options{}, usagef("--top and --workers are no less than 0, and --depth and --keys than 1")
-	case o.json && o.csv:
-		return stats.Options{}, usagef("--json and --csv exclude each other")
+	case o.json && o.csv, o.html != "" && (o.json || o.csv):
+		return stats.Options{}, usagef("--json, --csv and --html exclude each other")
 	case o.state != "" && o.compare+o.filter.since+o.filter.until != "":
 		return stats.Options{}, usagef("--state excludes --since, --until and --compare: a state has everything that was read")
 	}
@@ -442,6 +444,8 @@ func (c *counting) piece(f *logfile.File, places *stats.Places) (stats.Piece, er
 // show writes a report as was asked for.
 func (o *statsOptions) show(e *env, r *stats.Report) error {
 	switch {
+	case o.html != "":
+		return writeStatsPage(e, o.html, r)
 	case o.json:
 		return writeJSON(e.out, r)
 	case o.csv:
