@@ -69,7 +69,7 @@ What is unusual is found by these rules, which --no-rule silences:
 ` + exitStatusHelp,
 		Example: `  portreeve stats /var/log/xferlog
   portreeve stats --since 7d --by user --top 20
-  portreeve stats --since 'last month' --compare before
+  portreeve stats --since 'last month' --compare before --html report.html
   portreeve stats --by user,day --csv 'xferlog*' >users.csv
   portreeve stats --state /var/lib/portreeve/stats.state /var/log/xferlog`,
 	}

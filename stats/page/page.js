@@ -13,12 +13,12 @@
   };
   const tick = (n) => size(n).replace('.0 ', ' ');
   const count = (n) => n.toLocaleString('en');
-  const shortened = (text, most) => (text.length > most ? `${[...text].slice(0, most - 1).join('')}…` : text);
+  const shortened = (text = '', most = 60) => (text.length > most ? `${[...text].slice(0, most - 1).join('')}…` : text);
 
   // A scale of bytes has round steps of 1024s, and not of tens.
   const step = (most) => {
     let unit = 1;
-    while (most / unit > 4) unit *= 2;
+    while (most / unit > 6) unit *= 2;
     return unit;
   };
 
@@ -64,7 +64,7 @@
       legend: legend(['in', 'out']),
       tooltip: tooltip({ trigger: 'axis', axisPointer: { type: 'shadow' }, formatter: (at) => dayLines(list[at[0].dataIndex]) }),
       grid: { left: 8, right: 12, top: 34, bottom: slider ? 52 : 4, containLabel: true },
-      xAxis: axis({ type: 'category', data: list.map((d) => d.day) }),
+      xAxis: axis({ type: 'category', data: list.map((d) => d.day), axisLabel: { color: color('soft'), hideOverlap: true, formatter: (day) => (narrow() ? day.slice(5) : day) } }),
       yAxis: axis({ type: 'value', interval: step(most), max: Math.ceil(most / step(most)) * step(most), axisLine: { show: false }, axisLabel: { color: color('soft'), formatter: tick } }),
       dataZoom: slider ? [
         { type: 'inside', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false, moveOnMouseMove: false, preventDefaultMouseMove: false },
@@ -199,9 +199,9 @@
       box.style.display = 'block';
       box.style.width = width ? `${width}px` : '';
       const option = drawings[box.dataset.chart](box);
-      if (!drawn.has(box)) drawn.set(box, globalThis.echarts.init(box, null, { renderer: 'svg' }));
-      drawn.get(box).resize(width ? { width } : undefined);
-      drawn.get(box).setOption({ animation: false, textStyle: { fontFamily: 'inherit' }, ...option }, true);
+      drawn.get(box)?.dispose();
+      drawn.set(box, globalThis.echarts.init(box, null, { renderer: 'svg' }));
+      drawn.get(box).setOption({ animation: false, textStyle: { fontFamily: 'inherit' }, ...option });
     }
   };
 

@@ -15,6 +15,7 @@ const mostRows = 1000
 type table struct {
 	Caption string
 	Open    bool // is seen without a click
+	Long    bool // is not for paper: a chart has it
 	Columns []column
 	Rows    [][]cell
 	Foot    []cell
@@ -233,7 +234,7 @@ func classTable(title string, d stats.Distribution, show func(float64) string) t
 }
 
 func crowdTable(c stats.Concurrency) table {
-	t := table{Caption: "Transfers at once over time", Columns: []column{{Title: "From"}, {"Most", true, false}, {"Mean", true, false}}}
+	t := table{Caption: "Transfers at once over time", Long: true, Columns: []column{{Title: "From"}, {"Most", true, false}, {"Mean", true, false}}}
 	for _, p := range c.Points {
 		t.Rows = append(t.Rows, []cell{stampCell(p.At), countCell(p.Most), floatCell(p.Mean, strconv.FormatFloat(p.Mean, 'f', 2, 64), "")})
 	}

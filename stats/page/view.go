@@ -162,7 +162,7 @@ func calendar(r *stats.Report) section {
 	s := section{ID: "calendar", Title: "Calendar", Half: true}
 	if t := r.Table("day"); t != nil && len(t.Rows) >= leastCalendar {
 		s.Chart = "calendar"
-		s.Summary = "Each square is a day; the darker, the more bytes. The table of days has the numbers."
+		s.Summary = "Each square is a day; the stronger its colour, the more bytes. The table of days has the numbers."
 	}
 	return s
 }
