@@ -24,7 +24,6 @@
 
   // Colours are the style's, so that light, dark and paper have one place.
   const color = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
-  const narrow = () => window.innerWidth < 640;
 
   const tooltip = (extra) => ({
     renderMode: 'richText', confine: true, backgroundColor: color('panel'), borderColor: color('line'),
@@ -53,7 +52,7 @@
     });
   };
 
-  const drawDays = () => {
+  const drawDays = (box) => {
     const list = everyDay();
     const most = Math.max(...list.map((d) => d.in + d.out), 1);
     const slider = list.length > 45;
@@ -63,8 +62,8 @@
     return {
       legend: legend(['in', 'out']),
       tooltip: tooltip({ trigger: 'axis', axisPointer: { type: 'shadow' }, formatter: (at) => dayLines(list[at[0].dataIndex]) }),
-      grid: { left: 8, right: 12, top: 34, bottom: slider ? 52 : 4, containLabel: true },
-      xAxis: axis({ type: 'category', data: list.map((d) => d.day), axisLabel: { color: color('soft'), hideOverlap: true, formatter: (day) => (narrow() ? day.slice(5) : day) } }),
+      grid: { left: 8, right: 34, top: 34, bottom: slider ? 52 : 4, containLabel: true },
+      xAxis: axis({ type: 'category', data: list.map((d) => d.day), axisLabel: { color: color('soft'), hideOverlap: true, formatter: (day) => (box.clientWidth < 700 ? day.slice(5) : day) } }),
       yAxis: axis({ type: 'value', interval: step(most), max: Math.ceil(most / step(most)) * step(most), axisLine: { show: false }, axisLabel: { color: color('soft'), formatter: tick } }),
       dataZoom: slider ? [
         { type: 'inside', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false, moveOnMouseMove: false, preventDefaultMouseMove: false },
@@ -96,7 +95,7 @@
       month %= 12;
     }
     const weeks = Math.max(...ranges.map(([a, b]) => Math.ceil((b - a + 1) / 7) + 1));
-    const cell = Math.max(Math.min(Math.floor(room / weeks), 24), 9);
+    const cell = Math.max(Math.min(Math.floor(room / weeks), 30), 9);
     const height = cell * 7 + 42;
     box.style.height = `${height * ranges.length + 4}px`;
     const label = { color: color('soft') };
@@ -201,7 +200,7 @@
       const option = drawings[box.dataset.chart](box);
       drawn.get(box)?.dispose();
       drawn.set(box, globalThis.echarts.init(box, null, { renderer: 'svg' }));
-      drawn.get(box).setOption({ animation: false, textStyle: { fontFamily: 'inherit' }, ...option });
+      drawn.get(box).setOption({ animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily }, ...option });
     }
   };
 

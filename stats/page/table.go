@@ -16,6 +16,7 @@ type table struct {
 	Caption string
 	Open    bool // is seen without a click
 	Long    bool // is not for paper: a chart has it
+	Dense   bool // has many columns of few digits
 	Columns []column
 	Rows    [][]cell
 	Foot    []cell
@@ -194,7 +195,7 @@ func hundredths(part, whole int64) string {
 
 // heatTable has the hours of the week in numbers.
 func heatTable(r *stats.Report) table {
-	t := table{Caption: "Entries by weekday and hour", Columns: []column{{Title: "Day"}}}
+	t := table{Caption: "Entries by weekday and hour", Dense: true, Columns: []column{{Title: "Day"}}}
 	for hour := range 24 {
 		t.Columns = append(t.Columns, column{fmt.Sprintf("%02d", hour), true, false})
 	}
