@@ -148,6 +148,9 @@ type Config struct {
 	SyslogSocket   string
 	LogPID         bool
 	AltLog         []string
+	HistoryDays    int
+	HistorySize    int64  // bytes; 0 is no bound
+	HistoryFile    string // "": beside UserDB
 
 	// Control
 	ControlSocket      string
@@ -235,6 +238,8 @@ func DefaultConfig() Config {
 		LogLevel:       "info",
 		LogFormat:      "text",
 		SyslogFacility: "auto",
+		HistoryDays:    90,
+		HistorySize:    1 << 30,
 
 		ACMEDirectory: letsEncrypt,
 		ACMEHTTP:      []Endpoint{{Port: 80}},

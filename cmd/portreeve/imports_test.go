@@ -18,13 +18,14 @@ import (
 //
 //	3  cmd/portreeve
 //	2  server  stats/page
-//	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  stats  logfile  logparse/logtest
+//	1  userfile  userquery  server/auth  server/vfs  server/control  server/ledger  server/history  stats  logfile  logparse/logtest
 //	0  puredb  purepw  userdb  config  logparse  server/session  server/lang  server/cert  server/charset
 //	   server/extauth  server/query  server/thread  server/rate  server/spool  server/syslog  server/measure
 //	   server/metrics
 //	   server/cert/acmetest
 var mayImport = map[string][]string{
 	"config":         nil,
+	"server/history": {"logparse"},
 	"server/spool":   nil,
 	"logparse":       nil,
 	"logfile":        {"logparse"},
@@ -55,7 +56,7 @@ var mayImport = map[string][]string{
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
 	"server/control": {"server/session", "server/cert"},
 	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/measure", "server/rate", "server/session", "server/spool", "server/syslog", "server/thread", "server/vfs"},
-	"cmd/portreeve":  {"config", "logfile", "logparse", "stats", "stats/page", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/ledger", "server/metrics", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
+	"cmd/portreeve":  {"config", "logfile", "logparse", "stats", "stats/page", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/history", "server/ledger", "server/metrics", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
 }
 
 // testsImport are further imports of ours, of tests alone.
@@ -83,7 +84,7 @@ var bans = []struct{ from, to, because string }{
 // homes are the packages that may import a module of others: each is used
 // behind one of ours, so that it can be replaced there.
 var homes = map[string][]string{
-	"go.etcd.io/bbolt":              {"userdb"},
+	"go.etcd.io/bbolt":              {"userdb", "server/history"},
 	"golang.org/x/crypto":           {"userdb"},
 	"github.com/go-crypt":           {"userdb"},
 	"github.com/spf13/cobra":        {"cmd/portreeve"},

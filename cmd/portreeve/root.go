@@ -23,7 +23,7 @@ const exitStatusHelp = `Exit status:
 func newRoot(e *env, began *bool) *cobra.Command {
 	root := newGroup("portreeve", "Run an FTP service and know what happens in it", "",
 		newServe(e),
-		newWho(e), newKick(e), newAbort(e), newStatus(e), newMetrics(e), newReload(e), newExplain(e),
+		newWho(e), newKick(e), newAbort(e), newStatus(e), newMetrics(e), newHistory(e), newReload(e), newExplain(e),
 		newPw(e), newQuota(e), newMigrate(e), newLog(e),
 		newStats(e),
 		newConfig(e), newCert(e), newAuthd(e), newCertd(e), newUploadScript(e),

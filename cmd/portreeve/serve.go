@@ -25,6 +25,7 @@ import (
 	"portreeve/server/auth"
 	"portreeve/server/cert"
 	"portreeve/server/control"
+	"portreeve/server/history"
 	"portreeve/server/ledger"
 	"portreeve/server/session"
 	"portreeve/server/syslog"
@@ -66,6 +67,7 @@ type daemon struct {
 	ftp     *server.Server
 	listens []net.Listener
 	metrics *metricsPorts
+	history *history.Recorder
 
 	loaded  atomic.Pointer[time.Time] // when the configuration in force was read
 	refused atomic.Bool               // a newer one was
@@ -123,11 +125,11 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	}
 	useAltLogs()
 	defer d.ftp.CloseAltLogs()
-	closeUploads, err := d.openUploads(cfg)
+	closeRecords, err := d.openRecords(cfg)
 	if err != nil {
 		return err
 	}
-	defer closeUploads()
+	defer closeRecords()
 	if d.listens, err = server.Listen(ctx, cfg); err != nil {
 		return bindHint(err)
 	}
@@ -295,6 +297,7 @@ func (d *daemon) reload(context.Context) (control.Reloaded, error) {
 	useCerts()
 	useAltLogs()
 	useMetrics(true)
+	d.history.Use(historyLimits(cfg))
 	d.setLevel(cfg)
 	d.ftp.Configure(cfg)
 	now := time.Now()
@@ -485,6 +488,9 @@ func (d *daemon) lost() map[string]int64 {
 	lost := d.ftp.LostEntries()
 	if d.system != nil && d.system.Lost() > 0 {
 		lost["system log"] = d.system.Lost()
+	}
+	if n := d.history.Lost(); n > 0 {
+		lost["history"] = n
 	}
 	return lost
 }

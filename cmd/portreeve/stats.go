@@ -17,6 +17,7 @@ import (
 
 	"portreeve/logfile"
 	"portreeve/logparse"
+	"portreeve/server/history"
 	"portreeve/stats"
 	"portreeve/userdb"
 )
@@ -37,6 +38,7 @@ type statsOptions struct {
 	quiet   []string
 	workers int
 	db      string
+	memory  bool
 }
 
 func newStats(e *env) *cobra.Command {
@@ -86,6 +88,7 @@ What is unusual is found by these rules, which --no-rule silences:
 	fs.BoolVar(&opts.json, "json", false, "print JSON")
 	fs.BoolVar(&opts.csv, "csv", false, "print the tables as CSV")
 	fs.StringVar(&opts.html, "html", "", "write a page with charts to a `file`; - is the output")
+	fs.BoolVar(&opts.memory, "from-history", false, "read no log, but what the daemon remembers")
 	fs.StringVar(&opts.state, "state", "", "go on from what a `file` knows, and write there what was read")
 	fs.IntVar(&opts.keys, "keys", stats.DefaultKeys, "keep so many `keys` of each table; the smallest are folded together")
 	fs.IntVar(&opts.workers, "workers", 0, "read with so many `threads` at once; 0 is one for each core")
@@ -206,14 +209,18 @@ func runStats(ctx context.Context, e *env, opts *statsOptions, args []string) er
 	if err != nil {
 		return err
 	}
-	files, faults, err := opts.source.files(args)
-	if err != nil {
-		return err
+	if opts.memory && len(args) > 0 || opts.memory && opts.state != "" {
+		return usagef("--from-history reads no files, and keeps no state")
+	}
+	c := &counting{env: e, opts: opts, began: time.Now()}
+	if !opts.memory {
+		if c.files, c.faults, err = opts.source.files(args); err != nil {
+			return err
+		}
 	}
 	if opts.workers == 0 {
 		opts.workers = runtime.GOMAXPROCS(0)
 	}
-	c := &counting{env: e, opts: opts, files: files, faults: faults, began: time.Now()}
 	r, err := c.report(ctx, options, filter, now)
 	if err != nil {
 		return err
@@ -382,6 +389,15 @@ func (c *counting) opened(in *logfile.Input, err error) (stats.Lines, error) {
 // pieces are what is to be read of files, in as many parts as threads read.
 func (c *counting) pieces(window logfile.Window, places *stats.Places) ([]stats.Piece, error) {
 	var pieces []stats.Piece
+	if c.opts.memory {
+		source := historySource{config: c.opts.source.config}
+		db, err := source.db()
+		if err != nil {
+			return nil, err
+		}
+		q := history.Query{Since: window.Since, Until: window.Until}
+		return []stats.Piece{{Name: "history", Open: func() (stats.Lines, error) { return newHistoryLines(db.All(q)), nil }}}, nil
+	}
 	for _, f := range c.files {
 		if c.opts.state != "" {
 			p, err := c.piece(f, places)

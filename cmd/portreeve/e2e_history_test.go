@@ -1,0 +1,108 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// TestHistory asks a running daemon's history who touched a file, what a user did,
+// and who moved most; then it is killed, and still all of it is there.
+func TestHistory(t *testing.T) {
+	d := newSite(t, nil)
+	file := filepath.Join(d.dir, "elsewhere", "h.db")
+	d.configure(t, "HistoryFile "+file, "HistorySize 1G", "HistoryDays 30", "LoginDelay 0")
+	d.addUser(t, "bob")
+	d.start(t)
+	alice, bob := dialFTP(t, d, "alice"), dialFTP(t, d, "bob")
+	for _, err := range []error{
+		alice.store("shared.txt", strings.NewReader("12345")),
+		alice.store("other.txt", strings.NewReader("1")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := bob.cmd(250, "DELE shared.txt"); err != nil {
+		t.Fatal(err)
+	}
+	host := d.path("shared.txt")
+	ask := func(args ...string) string {
+		t.Helper()
+		return d.must(t, append([]string{"history", "--config", d.conf}, args...)...)
+	}
+	eventually(t, "the history has what was done", func() bool {
+		out, err := d.run(t, "", "history", "--config", d.conf, "--path", host)
+		return err == nil && strings.Contains(out, "bob")
+	})
+	if got := ask("--path", host); !strings.Contains(got, "alice") || strings.Contains(got, "other.txt") {
+		t.Errorf("who touched the file is\n%s", got)
+	}
+	if got := ask("--user", "alice", "--event", "transfer", "--json"); strings.Count(got, "\n") != 2 {
+		t.Errorf("alice's transfers are\n%s", got)
+	}
+	if got := ask("--user", "alice", "--until", "yesterday"); got != "" {
+		t.Errorf("of yesterday it has\n%s", got)
+	}
+	if got := ask("top", "--json"); !strings.Contains(got, `{"user":"alice","uploads":2,"downloads":0,"incomplete":0,"deletes":0,"bytes_in":6,"bytes_out":0}`) {
+		t.Errorf("top is\n%s", got)
+	}
+	if got := ask("status"); !strings.Contains(got, file) {
+		t.Errorf("status is\n%s", got)
+	}
+	if got := d.must(t, "stats", "--from-history", "--config", d.conf, "--by", "user"); !strings.Contains(got, "2 up, 0 down; 1 deleted") {
+		t.Errorf("statistics are\n%s", got)
+	}
+
+	// What is older than a second outlives a kill.
+	before := ask("--last", "0", "--json")
+	if err := d.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-d.exited
+	if after := ask("--last", "0", "--json"); !strings.HasPrefix(after, strings.TrimSuffix(before, "\n")) {
+		t.Errorf("after a kill it has\n%s and before\n%s", after, before)
+	}
+
+	// Nothing is remembered where it is switched off.
+	d.configure(t, "HistoryFile "+file, "HistoryDays 0")
+	d.start(t)
+	if err := dialFTP(t, d, "alice").store("late.txt", strings.NewReader("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	d.ended(t)
+	if got := ask("--path", d.path("late.txt")); got != "" {
+		t.Errorf("switched off it remembers\n%s", got)
+	}
+}
+
+// TestHistoryIsReadWhileWritten asks again and again beside sessions that store.
+func TestHistoryIsReadWhileWritten(t *testing.T) {
+	const sessions, each = 3, 100
+	d := startSite(t)
+	var group sync.WaitGroup
+	for i := range sessions {
+		c := dialFTP(t, d, "alice")
+		group.Go(func() {
+			for n := range each {
+				if err := c.store(fmt.Sprintf("f%d-%d", i, n), strings.NewReader("1")); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	eventually(t, "all is in the history", func() bool {
+		out, err := d.run(t, "", "history", "--config", d.conf, "--last", "0", "--event", "transfer", "--json")
+		return err == nil && strings.Count(out, "\n") == sessions*each
+	})
+}
