@@ -46,11 +46,11 @@ func rateOf(e *logparse.Entry) (float64, bool) {
 	if e.Event != logparse.Transfer || e.Status != logparse.Whole && e.Status != logparse.Unknown {
 		return 0, false
 	}
-	if e.Rate > 0 {
-		return e.Rate, true
-	}
 	least := leastWhole
-	if e.Took%time.Second != 0 {
+	switch {
+	case e.Rate > 0 && e.Took == 0: // the log has no other
+		return e.Rate, true
+	case e.Rate > 0, e.Took%time.Second != 0:
 		least = leastExact
 	}
 	if e.Took < least {

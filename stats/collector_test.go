@@ -300,6 +300,29 @@ func TestSketch(t *testing.T) {
 	}
 }
 
+// TestRateOf takes no rate from what was over in a moment.
+func TestRateOf(t *testing.T) {
+	for _, test := range []struct {
+		took   time.Duration
+		rate   float64
+		status logparse.Status
+		want   float64
+	}{
+		{4 * time.Second, 0, logparse.Whole, 0},
+		{5 * time.Second, 0, logparse.Whole, 200},
+		{5 * time.Second, 0, logparse.Cut, 0},
+		{1500 * time.Millisecond, 0, logparse.Whole, 1000 / 1.5},
+		{49 * time.Millisecond, 7e6, logparse.Whole, 0},
+		{time.Second, 990, logparse.Whole, 990},
+		{0, 1234, logparse.Unknown, 1234},
+	} {
+		e := logparse.Entry{Took: test.took, Rate: test.rate, Status: test.status, Bytes: 1000}
+		if got, ok := rateOf(&e); got != test.want || ok != (test.want > 0) {
+			t.Errorf("%+v has the rate %g, %v", test, got, ok)
+		}
+	}
+}
+
 // BenchmarkCollect reads a log of the usual size with all reports on.
 func BenchmarkCollect(b *testing.B) {
 	format, _ := logparse.Find("xferlog")

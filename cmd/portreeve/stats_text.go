@@ -59,9 +59,13 @@ func (s *sheet) write(by []string) error {
 	s.totals()
 	if len(by) > 0 {
 		for _, name := range by {
-			if t := s.report.Table(name); t != nil {
-				s.table(t)
+			t := s.report.Table(strings.ReplaceAll(name, " ", ""))
+			if t == nil {
+				s.line("")
+				s.line("The log tells nothing of %s.", name)
+				continue
 			}
+			s.table(t)
 		}
 	} else {
 		s.everything()

@@ -107,7 +107,7 @@ func (db DB) Users(since, until time.Time) ([]Sum, error) {
 	err := db.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketDays).Cursor()
 		from := dayKey(since, "")
-		for k, v := c.Seek(from); k != nil && len(k) >= 4; k, v = c.Next() {
+		for k, v := c.Seek(from); len(k) >= 4; k, v = c.Next() {
 			if day := int64(binary.BigEndian.Uint32(k)); !until.IsZero() && day*86400 >= until.Unix() {
 				break
 			}
