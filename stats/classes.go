@@ -56,5 +56,5 @@ func rateOf(e *logparse.Entry) (float64, bool) {
 	if e.Took < least {
 		return 0, false
 	}
-	return float64(e.Bytes) / e.Took.Seconds(), true
+	return e.Speed(), true
 }
