@@ -190,10 +190,17 @@ func (c *Collector) flush() {
 		touched += c.hosts.slots[w.hostHash&uint64(len(c.hosts.slots)-1)].hash
 		touched += c.files.slots[w.fileHash&uint64(len(c.files.slots)-1)].hash
 	}
-	c.touched = touched
 	for i := range c.waiting {
 		c.number(&c.waiting[i])
 	}
+	for i := range c.waiting {
+		user := c.waiting[i].seen.user
+		if n := len(c.days[user].recent); n > 0 {
+			touched += uint64(c.days[user].recent[n-1].count)
+		}
+		touched += c.watch.touch(user)
+	}
+	c.touched = touched
 	for i := range c.waiting {
 		w := &c.waiting[i]
 		c.files.cells[w.seen.file].add(&w.seen)

@@ -95,15 +95,16 @@ const (
 
 // watched is a user.
 type watched struct {
-	count   int64  // of entries so far
-	network uint32 // of the last, plus one
-	run     int32  // of incomplete transfers, up to now
-	leading int32  // of those from the beginning on
-	led     bool   // since there was a whole one
-	roams   bool   // in too many networks for sights
-	leadTo  int64  // when the last of leading was
-	gone    int32  // of loads, those that are out of the window
-	loads   []load // the downloads of ten minutes, in order of time
+	count   int64     // of entries so far
+	lately  [4]uint32 // the networks of the last entries, plus one, which are among sights
+	turn    uint8     // in lately
+	run     int32     // of incomplete transfers, up to now
+	leading int32     // of those from the beginning on
+	led     bool      // since there was a whole one
+	roams   bool      // in too many networks for sights
+	leadTo  int64     // when the last of leading was
+	gone    int32     // of loads, those that are out of the window
+	loads   []load    // the downloads of ten minutes, in order of time
 	// files is how often each is among loads that are not gone. It is there while
 	// there are many, so that they need not be counted for each.
 	files   map[uint32]int32
@@ -161,6 +162,25 @@ func (w *watcher) see(s *seen) {
 	}
 }
 
+// touch looks at what see will look at, for the processor to have it by then.
+func (w *watcher) touch(user uint32) (touched uint64) {
+	if int64(user) >= int64(len(w.users)) {
+		return 0
+	}
+	u := &w.users[user]
+	touched = uint64(u.count)
+	if n := len(u.places); n > 0 {
+		touched += uint64(u.places[n-1].at)
+	}
+	if n := len(u.loads); n > 0 {
+		touched += uint64(u.loads[n-1].at)
+	}
+	if n := len(u.sights); n > 0 {
+		touched += uint64(u.sights[n/2].network)
+	}
+	return touched
+}
+
 // windows shows an entry to what looks at a stretch of time.
 func (w *watcher) windows(s *seen) *watched {
 	for int(s.user) >= len(w.users) {
@@ -199,10 +219,12 @@ func (w *watcher) reached(rule ruleNumber, s *seen, n int64) {
 
 // network notes when a user was first in a network.
 func (w *watcher) network(u *watched, s *seen) {
-	if u.network == s.network+1 || u.roams {
+	now := s.network + 1
+	if u.lately[0] == now || u.lately[1] == now || u.lately[2] == now || u.lately[3] == now || u.roams {
 		return
 	}
-	u.network = s.network + 1
+	u.lately[u.turn%4] = now
+	u.turn++
 	w.sight(u, sight{s.network, uint32(min(u.count, math.MaxUint32)), s.at})
 }
 
@@ -322,7 +344,7 @@ func (u *watched) follow(later *watched, since int64) {
 	}
 	u.led = u.led || later.led
 	u.count += later.count
-	u.network = later.network
+	u.lately = [4]uint32{}
 	if n := len(later.loads); n > 0 && later.loads[n-1].at >= since {
 		u.loads, u.gone, u.files = later.loads, later.gone, later.files
 	}
@@ -357,10 +379,8 @@ func (w *watcher) renumber(r renumbering) {
 		for j := range u.places {
 			u.places[j].network = of(r.networks, u.places[j].network)
 		}
-		if u.network > 0 {
-			u.network = of(r.networks, u.network-1) + 1
-		}
 		if r.networks != nil {
+			u.lately = [4]uint32{}
 			for j := range u.sights {
 				u.sights[j].network = of(r.networks, u.sights[j].network)
 			}

@@ -45,7 +45,7 @@ func sortedKeys[K comparable, V any](m map[K]V, order func(a, b K) int) []K {
 
 // write adds a user; what is out of the windows at the latest time is left out.
 func (u *watched) write(e *encoder, began, latest int64) {
-	for _, n := range [...]int64{u.count, int64(u.network), int64(u.run)} {
+	for _, n := range [...]int64{u.count, int64(u.run)} {
 		e.varint(n)
 	}
 	e.flag(u.roams)
@@ -116,7 +116,6 @@ func (d *decoder) number() uint32 {
 
 func (u *watched) load(d *decoder, began int64) {
 	u.count = d.varint()
-	u.network = d.number()
 	u.run, u.roams, u.led = int32(d.varint()), d.byte() == 1, true
 	for range d.length(2) {
 		u.loads = append(u.loads, load{d.varint(), d.number()})
