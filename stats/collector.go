@@ -467,6 +467,15 @@ func (s *spread) add(class int, value float64, e *logparse.Entry) {
 	s.most = max(s.most, value)
 }
 
+// Last is the time of the newest transfer or delete; zero if there is none.
+func (c *Collector) Last() time.Time {
+	c.flush()
+	if !c.began {
+		return time.Time{}
+	}
+	return time.Unix(c.total().last, 0).In(c.options.Zone)
+}
+
 // total is the sum of everything.
 func (c *Collector) total() cell {
 	sum := c.kinds.other

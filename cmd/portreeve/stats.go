@@ -209,6 +209,9 @@ func runStats(ctx context.Context, e *env, opts *statsOptions, args []string) er
 	if err != nil {
 		return err
 	}
+	if _, err := opts.against(filter.Window, now); err != nil {
+		return err
+	}
 	if opts.memory && len(args) > 0 || opts.memory && opts.state != "" {
 		return usagef("--from-history reads no files, and keeps no state")
 	}
@@ -248,10 +251,7 @@ type counting struct {
 
 // report reads what is to be reported, and what that is compared with.
 func (c *counting) report(ctx context.Context, o stats.Options, filter logfile.Filter, now time.Time) (*stats.Report, error) {
-	against, err := c.opts.against(filter.Window, now)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	collector, places := stats.NewCollector(keeping(o, filter)), new(stats.Places)
 	if c.opts.state != "" {
 		if collector, places, err = loadState(keeping(o, filter), c.opts.state); err != nil {
@@ -265,6 +265,13 @@ func (c *counting) report(ctx context.Context, o stats.Options, filter logfile.F
 		if err := saveState(collector, places, c.opts.state); err != nil {
 			return nil, err
 		}
+	}
+	if c.opts.compare == "before" && filter.Window.Until.IsZero() && !collector.Last().IsZero() { // an old log goes by its own end
+		now = collector.Last().Add(time.Second)
+	}
+	against, err := c.opts.against(filter.Window, now)
+	if err != nil {
+		return nil, err
 	}
 	var before *stats.Collector
 	if against.Bounded() {
