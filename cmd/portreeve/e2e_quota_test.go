@@ -188,7 +188,7 @@ func TestQuotaCosts(t *testing.T) {
 	needs(t, "strace")
 	const files = 200
 	trace := filepath.Join(t.TempDir(), "trace")
-	d := newSite(t, nil)
+	d := newSite(t, nil, "HistoryDays 0") // which is written each second
 	d.addUser(t, "bob")
 	d.must(t, "quota", "set", "bob", "--files", "1000", "--bytes", "100M")
 	d.wrap = []string{"strace", "-D", "-f", "-q", "-o", trace, "-e", "trace=statx,newfstatat,fstat,rename,renameat,renameat2,flock,fdatasync", "-e", "signal=none"}

@@ -14,12 +14,20 @@ import (
 )
 
 func newLog(e *env) *cobra.Command {
-	return newGroup("log", "Read logs of transfers, of any format and age",
+	group := newGroup("log", "Read logs of transfers, of any format and age",
 		`  portreeve log show --since yesterday --user alice
   portreeve log convert --to json /var/log/xferlog >transfers.json
   portreeve log check '/var/log/xferlog*'
   portreeve log tail -f /var/log/ftp.json`,
 		newLogShow(e), newLogTail(e), newLogConvert(e), newLogCheck(e))
+	group.Long = `Logs of transfers are read in every format that AltLog writes, whichever server
+wrote them: xferlog of five servers, the formats of Pure-FTPd, the logs of
+vsftpd and of ProFTPD, what is told to syslog, and JSON.
+
+` + logFilesHelp + `
+
+` + exitStatusHelp
+	return group
 }
 
 // logFilesHelp is the part of help that all of them share.
