@@ -46,6 +46,9 @@ func TestHistory(t *testing.T) {
 	if got := ask("--user", "alice", "--event", "transfer", "--json"); strings.Count(got, "\n") != 2 {
 		t.Errorf("alice's transfers are\n%s", got)
 	}
+	if got := ask("--addr", "127.0.0.1", "--event", "delete", "--json"); strings.Count(got, "\n") != 1 {
+		t.Errorf("what was deleted from here is\n%s", got)
+	}
 	if got := ask("--user", "alice", "--until", "yesterday"); got != "" {
 		t.Errorf("of yesterday it has\n%s", got)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -91,8 +92,8 @@ deleted, renamed or made. The daemon remembers it for HistoryDays, whether there
 is a log or not; it need not run. The newest entries are shown, the last of them
 at the end.
 
-A --path without * or ? is looked up at once, and so are a --user and an --addr
-that are one name or address.
+A --path without * or ? is looked up at once, and so are one --user and an
+--addr that is an address.
 
 ` + periodHelp() + `
 
@@ -125,6 +126,11 @@ func queryOf(f *logFilter, filter logfile.Filter) history.Query {
 	q := history.Query{Since: filter.Window.Since, Until: filter.Window.Until, Match: filter.Match}
 	if len(f.users) == 1 {
 		q.User = f.users[0]
+	}
+	if len(f.addrs) == 1 {
+		if addr, err := netip.ParseAddr(f.addrs[0]); err == nil {
+			q.Host = addr.String()
+		}
 	}
 	if len(f.paths) == 1 && strings.HasPrefix(f.paths[0], "/") && !strings.HasSuffix(f.paths[0], "/") && !strings.ContainsAny(f.paths[0], `*?[\`) {
 		q.Path = f.paths[0]

@@ -97,8 +97,7 @@ func (r *Recorder) Close() {
 func (r *Recorder) run() {
 	tick := time.NewTicker(batchEvery)
 	defer tick.Stop()
-	r.prune()
-	pruned := time.Now()
+	pruned := time.Time{} // what grew too old while nobody wrote
 	for {
 		select {
 		case e := <-r.queue:
@@ -115,8 +114,10 @@ func (r *Recorder) run() {
 			return
 		}
 		if time.Since(pruned) >= pruneEvery {
-			r.prune()
-			pruned = time.Now()
+			if pruned = time.Now(); r.prune() {
+				pruned = time.Time{} // the rest comes after what waits
+				r.Use(*r.options.Load())
+			}
 		}
 	}
 }
@@ -162,12 +163,13 @@ func (r *Recorder) write() {
 	r.complain("history cannot be written", err)
 }
 
-func (r *Recorder) prune() {
+// prune removes some of what is too old, and tells whether there may be more.
+func (r *Recorder) prune() bool {
 	o := *r.options.Load()
 	if _, err := os.Stat(r.db.Path()); err != nil || o.Days == 0 {
-		return
+		return false
 	}
-	gone, err := r.db.Prune(time.Now().AddDate(0, 0, -o.Days), o.Bytes)
+	gone, more, err := r.db.Prune(time.Now().AddDate(0, 0, -o.Days), o.Bytes)
 	switch {
 	case isDamaged(err):
 		r.setAside(err)
@@ -176,6 +178,7 @@ func (r *Recorder) prune() {
 	case gone > 0:
 		r.log.Debug("old history was removed", "entries", gone)
 	}
+	return more
 }
 
 // setAside begins anew where a file cannot be read.

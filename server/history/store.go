@@ -61,34 +61,64 @@ func (db DB) update(f func(*bolt.Tx) error) error {
 	if err := os.MkdirAll(filepath.Dir(db.path), 0o755); err != nil {
 		return err
 	}
-	file, err := bolt.Open(db.path, 0o600, &bolt.Options{Timeout: lockWait})
+	file, err := db.open(bolt.Options{Timeout: lockWait})
 	if err != nil {
-		return db.wrong("opening", err)
+		return err
 	}
-	err = file.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{bucketEntries, bucketIndex, bucketDays} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		return f(tx)
+	err = whole(func() error {
+		return file.Update(func(tx *bolt.Tx) error { return buckets(tx, f) })
 	})
 	return db.wrong("writing", errors.Join(err, file.Close()))
+}
+
+// errBroken is what is wrong with a file whose pages make no sense, of which bbolt
+// tells by a panic.
+var errBroken = errors.New("the file is damaged")
+
+// whole turns such a panic into an error.
+func whole(f func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%w: %v", errBroken, fault)
+		}
+	}()
+	return f()
+}
+
+// open opens the file.
+func (db DB) open(o bolt.Options) (file *bolt.DB, err error) {
+	err = whole(func() error {
+		file, err = bolt.Open(db.path, 0o600, &o)
+		return err
+	})
+	return file, db.wrong("opening", err)
+}
+
+// buckets makes those that are missing.
+func buckets(tx *bolt.Tx, f func(*bolt.Tx) error) error {
+	for _, name := range [][]byte{bucketEntries, bucketIndex, bucketDays} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return f(tx)
 }
 
 func (db DB) view(f func(*bolt.Tx) error) error {
 	if _, err := os.Stat(db.path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w at %s", ErrNone, db.path)
 	}
-	file, err := bolt.Open(db.path, 0o600, &bolt.Options{Timeout: lockWait, ReadOnly: true})
+	file, err := db.open(bolt.Options{Timeout: lockWait, ReadOnly: true})
 	if err != nil {
-		return db.wrong("opening", err)
+		return err
 	}
-	err = file.View(func(tx *bolt.Tx) error {
-		if tx.Bucket(bucketEntries) == nil || tx.Bucket(bucketIndex) == nil || tx.Bucket(bucketDays) == nil {
-			return ErrNone
-		}
-		return f(tx)
+	err = whole(func() error {
+		return file.View(func(tx *bolt.Tx) error {
+			if tx.Bucket(bucketEntries) == nil || tx.Bucket(bucketIndex) == nil || tx.Bucket(bucketDays) == nil {
+				return ErrNone
+			}
+			return f(tx)
+		})
 	})
 	return errors.Join(err, file.Close())
 }
@@ -163,16 +193,12 @@ func indexPrefix(kind byte, name string) []byte {
 const pruneBatch = 2000
 
 // Prune removes what is older than a time, and of the rest the oldest until what is
-// left takes no more than so many bytes, or about; 0 is no bound. It returns how
-// many are gone.
-func (db DB) Prune(before time.Time, bytes int64) (gone int64, err error) {
-	for {
-		n, err := db.prune(before, bytes)
-		gone += n
-		if n < pruneBatch || err != nil {
-			return gone, err
-		}
-	}
+// left takes no more than so many bytes, or about; 0 is no bound. It does so by
+// transactions of some thousand entries, and returns how many are gone; if there
+// may be more, it is to be called again.
+func (db DB) Prune(before time.Time, bytes int64) (gone int64, more bool, err error) {
+	gone, err = db.prune(before, bytes)
+	return gone, gone == pruneBatch && err == nil, err
 }
 
 func (db DB) prune(before time.Time, bytes int64) (gone int64, err error) {
@@ -214,11 +240,11 @@ func (db DB) prune(before time.Time, bytes int64) (gone int64, err error) {
 
 // free is how much of the file is free for what comes.
 func (db DB) free() (int64, error) {
-	file, err := bolt.Open(db.path, 0o600, &bolt.Options{Timeout: lockWait})
+	file, err := db.open(bolt.Options{Timeout: lockWait})
 	if err != nil {
-		return 0, db.wrong("opening", err)
+		return 0, err
 	}
-	free := int64(file.Stats().FreeAlloc)
+	free := int64(file.Stats().FreePageN) * int64(file.Info().PageSize)
 	return free, file.Close()
 }
 
@@ -256,5 +282,5 @@ func timeOf(key []byte) time.Time {
 
 // isDamaged tells whether an error is about what the file is.
 func isDamaged(err error) bool {
-	return errors.Is(err, berrors.ErrInvalid) || errors.Is(err, berrors.ErrChecksum) || errors.Is(err, berrors.ErrVersionMismatch)
+	return errors.Is(err, errBroken) || errors.Is(err, berrors.ErrInvalid) || errors.Is(err, berrors.ErrChecksum) || errors.Is(err, berrors.ErrVersionMismatch)
 }
