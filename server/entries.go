@@ -24,6 +24,8 @@ import (
 
 // A Recorder is told of everything that happens.
 type Recorder interface {
+	// Records tells whether it wants to be told now.
+	Records() bool
 	// Record takes an entry. Sessions call it, many at a time, without a lock and
 	// while their clients wait for a reply: it must not block, nor take long. What
 	// it has no room for it drops, and counts.
@@ -31,7 +33,9 @@ type Recorder interface {
 }
 
 // records tells whether anybody is to be told.
-func (s *Server) records() bool { return s.Recorder != nil || len(s.altLogs.all()) > 0 }
+func (s *Server) records() bool {
+	return s.Recorder != nil && s.Recorder.Records() || len(s.altLogs.all()) > 0
+}
 
 // record tells everybody.
 func (s *Server) record(e *logparse.Entry) {

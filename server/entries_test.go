@@ -26,6 +26,8 @@ type recorded struct {
 	all []logparse.Entry
 }
 
+func (*recorded) Records() bool { return true }
+
 func (r *recorded) Record(e logparse.Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

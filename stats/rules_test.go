@@ -47,8 +47,8 @@ var ruleTests = map[string]struct {
 		func(s *script) { s.daily(0, 60, 100<<20); s.add(60, 0, bytesOf(301<<20)) },
 		func(s *script) { s.daily(0, 60, 100<<20); s.add(60, 0, bytesOf(300<<20)) }},
 	"deviation": {"standard deviations above the mean of the four weeks before (100.0 MiB a day)",
-		func(s *script) { s.daily(0, 56, 50<<20); s.uneven(31); s.add(60, 0, bytesOf(131<<20)) },
-		func(s *script) { s.daily(0, 56, 50<<20); s.uneven(31); s.add(60, 0, bytesOf(129<<20)) }},
+		func(s *script) { s.daily(0, 56, 50<<20); s.uneven(); s.add(60, 0, bytesOf(131<<20)) },
+		func(s *script) { s.daily(0, 56, 50<<20); s.uneven(); s.add(60, 0, bytesOf(129<<20)) }},
 	"network": {"ann came from 198.51.100.0/24 for the first time, at 2026-03-22 10:00:00, after 20 entries from elsewhere",
 		func(s *script) { s.daily(0, 20, 1); s.add(20, 0, func(e *logparse.Entry) { e.Host = "198.51.100.7" }) },
 		func(s *script) { s.daily(0, 19, 1); s.add(20, 0, func(e *logparse.Entry) { e.Host = "198.51.100.7" }) }},
@@ -82,7 +82,7 @@ var ruleTests = map[string]struct {
 }
 
 // uneven gives the last four weeks days of 90 and 110 MiB.
-func (s *script) uneven(from int) {
+func (s *script) uneven() {
 	for day := 60 - 28; day < 60; day++ {
 		add := int64(90 << 20)
 		if day%2 == 0 {
@@ -93,7 +93,6 @@ func (s *script) uneven(from int) {
 		}
 		s.add(day, time.Minute, bytesOf(add))
 	}
-	_ = from
 }
 
 func (s *script) loads(n int, span time.Duration) {

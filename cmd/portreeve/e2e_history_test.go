@@ -103,7 +103,24 @@ func TestHistoryIsReadWhileWritten(t *testing.T) {
 			}
 		})
 	}
-	group.Wait()
+	stored := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(stored)
+	}()
+	asked := 0
+	for writing := true; writing || asked == 0; { // and not only once all is over
+		select {
+		case <-stored:
+			writing = false
+		default:
+		}
+		if out, err := d.run(t, "", "history", "--config", d.conf, "--last", "5"); err == nil {
+			asked++
+		} else if !strings.Contains(out, "no history yet") {
+			t.Fatalf("asking beside the sessions: %v\n%s", err, out)
+		}
+	}
 	eventually(t, "all is in the history", func() bool {
 		out, err := d.run(t, "", "history", "--config", d.conf, "--last", "0", "--event", "transfer", "--json")
 		return err == nil && strings.Count(out, "\n") == sessions*each

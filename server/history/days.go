@@ -58,8 +58,8 @@ func (s *Sum) merge(o *Sum) {
 	}
 }
 
-// addDay adds an entry to the day of its user, at UTC.
-func addDay(days *bolt.Bucket, e *logparse.Entry) error {
+// addDay adds an entry to the day of its user, at UTC, of which so many are kept.
+func addDay(days *bolt.Bucket, e *logparse.Entry, most uint64) error {
 	var s Sum
 	if e.User == "" || !s.add(e) {
 		return nil
@@ -69,11 +69,9 @@ func addDay(days *bolt.Bucket, e *logparse.Entry) error {
 		return nil
 	}
 	old := days.Get(key)
-	if old == nil && e.Time.Unix()%64 == 0 && days.Stats().KeyN >= maxDays { // now and then
-		if k, _ := days.Cursor().First(); k != nil {
-			if err := days.Delete(k); err != nil {
-				return err
-			}
+	if old == nil {
+		if err := makeRoom(days, most); err != nil {
+			return err
 		}
 	}
 	before := decodeSum(old)
@@ -83,6 +81,15 @@ func addDay(days *bolt.Bucket, e *logparse.Entry) error {
 		value = binary.AppendVarint(value, *f)
 	}
 	return days.Put(key, value)
+}
+
+// makeRoom counts a day more, or has the oldest make room for it.
+func makeRoom(days *bolt.Bucket, most uint64) error {
+	if days.Sequence() < most {
+		return days.SetSequence(days.Sequence() + 1)
+	}
+	k, _ := days.Cursor().First()
+	return days.Delete(k)
 }
 
 func dayKey(t time.Time, user string) []byte {

@@ -64,9 +64,12 @@ func (r *Recorder) Use(o Options) {
 	}
 }
 
+// Records tells whether anything is remembered.
+func (r *Recorder) Records() bool { return r.options.Load().Days > 0 }
+
 // Record takes an entry, or counts it as lost.
 func (r *Recorder) Record(e logparse.Entry) {
-	if r.options.Load().Days == 0 || !kept(&e) {
+	if !r.Records() || !kept(&e) {
 		return
 	}
 	select {

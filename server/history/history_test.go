@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"portreeve/logparse"
 )
 
@@ -234,6 +236,67 @@ func TestDamagedFile(t *testing.T) {
 			t.Errorf("the old one is %q", old)
 		}
 	})
+}
+
+// TestDamagedPages has each page of a file be nonsense, one after the other, and
+// the file cut short: nothing ends the process, nothing hangs, and the recorder
+// writes in the end.
+func TestDamagedPages(t *testing.T) {
+	db := testDB(t)
+	var all []logparse.Entry
+	for i := range 1500 {
+		all = append(all, entryAt(i, "ann", "192.0.2.1", "/"+strconv.Itoa(i)))
+	}
+	if err := db.Write(all); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, broken := os.Getpagesize(), 0
+	for at := 0; at+size <= len(text); at += size {
+		damaged := slices.Clone(text)
+		for i := range size {
+			damaged[at+i] = byte(i*31 + at)
+		}
+		if at%(3*size) == 0 {
+			damaged = damaged[:at+size/2]
+		}
+		if err := os.WriteFile(db.Path(), damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range db.All(Query{User: "ann"}) {
+		}
+		for range db.All(Query{Newest: true}) {
+		}
+		_, err := db.Status()
+		_, err2 := db.Users(time.Time{}, time.Time{})
+		_, _, err3 := db.Prune(begin.Add(time.Hour), 1)
+		if err4 := db.Write(all[:1]); err != nil || err2 != nil || err3 != nil || err4 != nil {
+			broken++
+		}
+	}
+	if broken == 0 {
+		t.Error("nothing was found to be damaged")
+	}
+	r := Record(db, Options{Days: 36500}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	r.Record(entryAt(0, "ann", "", "/b"))
+	r.Close()
+}
+
+// TestDaysAreBounded has more days of users than are kept.
+func TestDaysAreBounded(t *testing.T) {
+	db := testDB(t)
+	for i := range 50 {
+		e := entryAt(i/2*24*60, "ann", "", "/a")
+		if err := db.update(func(tx *bolt.Tx) error { return addDay(tx.Bucket(bucketDays), &e, 10) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sums, err := db.Users(time.Time{}, time.Time{}); err != nil || len(sums) != 1 || sums[0].Uploads != 20 {
+		t.Errorf("of ten days there are %+v, %v", sums, err)
+	}
 }
 
 // BenchmarkHistory writes a million entries and asks about one user, host and path.

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -22,6 +24,9 @@ import (
 //	entries   time and number -> a line of JSON
 //	index     kind, hash of a user, host or path, key of an entry -> nothing
 //	days      day, user -> what the user did
+//
+// The sequence of entries numbers them, that of the index counts them, and that of
+// days counts the days, since to count keys takes as long as to read them all.
 //
 // An index has hashes, so that hostile names cost no more than others; who finds
 // an entry by one looks whether it is meant.
@@ -56,78 +61,69 @@ func At(path string) DB { return DB{path} }
 // Path returns the name of the file.
 func (db DB) Path() string { return db.path }
 
+// errBroken is what is wrong with a file whose pages make no sense.
+var errBroken = errors.New("the file is damaged")
+
+// with opens the file, and closes it again. A damaged file makes bbolt panic, or
+// the kernel fault if it was cut short under its mapping, which must not end a
+// daemon that has sessions. Bbolt may then hold its own locks, so that it cannot be
+// closed, and its mapping keeps the file's: that one is given up by hand.
+func (db DB) with(readOnly bool, do func(*bolt.DB) error) (err error) {
+	var file *os.File
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%w: %v", errBroken, fault)
+			if file != nil {
+				err = errors.Join(err, syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
+			}
+		}
+	}()
+	b, err := bolt.Open(db.path, 0o600, &bolt.Options{Timeout: lockWait, ReadOnly: readOnly,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, mode)
+			file = f
+			return f, err
+		}})
+	if err != nil {
+		return fmt.Errorf("opening the history: %w", err)
+	}
+	return errors.Join(do(b), b.Close())
+}
+
 // update makes the file if it is not there, and its folder.
 func (db DB) update(f func(*bolt.Tx) error) error {
 	if err := os.MkdirAll(filepath.Dir(db.path), 0o755); err != nil {
 		return err
 	}
-	file, err := db.open(bolt.Options{Timeout: lockWait})
-	if err != nil {
-		return err
-	}
-	err = whole(func() error {
-		return file.Update(func(tx *bolt.Tx) error { return buckets(tx, f) })
-	})
-	return db.wrong("writing", errors.Join(err, file.Close()))
-}
-
-// errBroken is what is wrong with a file whose pages make no sense, of which bbolt
-// tells by a panic.
-var errBroken = errors.New("the file is damaged")
-
-// whole turns such a panic into an error.
-func whole(f func() error) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("%w: %v", errBroken, fault)
+	return db.with(false, func(b *bolt.DB) error {
+		err := b.Update(func(tx *bolt.Tx) error {
+			for _, name := range [][]byte{bucketEntries, bucketIndex, bucketDays} {
+				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+					return err
+				}
+			}
+			return f(tx)
+		})
+		if err != nil {
+			return fmt.Errorf("writing the history: %w", err)
 		}
-	}()
-	return f()
-}
-
-// open opens the file.
-func (db DB) open(o bolt.Options) (file *bolt.DB, err error) {
-	err = whole(func() error {
-		file, err = bolt.Open(db.path, 0o600, &o)
-		return err
+		return nil
 	})
-	return file, db.wrong("opening", err)
-}
-
-// buckets makes those that are missing.
-func buckets(tx *bolt.Tx, f func(*bolt.Tx) error) error {
-	for _, name := range [][]byte{bucketEntries, bucketIndex, bucketDays} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
-	}
-	return f(tx)
 }
 
 func (db DB) view(f func(*bolt.Tx) error) error {
 	if _, err := os.Stat(db.path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w at %s", ErrNone, db.path)
 	}
-	file, err := db.open(bolt.Options{Timeout: lockWait, ReadOnly: true})
-	if err != nil {
-		return err
-	}
-	err = whole(func() error {
-		return file.View(func(tx *bolt.Tx) error {
+	return db.with(true, func(b *bolt.DB) error {
+		return b.View(func(tx *bolt.Tx) error {
 			if tx.Bucket(bucketEntries) == nil || tx.Bucket(bucketIndex) == nil || tx.Bucket(bucketDays) == nil {
 				return ErrNone
 			}
 			return f(tx)
 		})
 	})
-	return errors.Join(err, file.Close())
-}
-
-func (db DB) wrong(what string, err error) error {
-	if err == nil || errors.Is(err, ErrNone) {
-		return err
-	}
-	return fmt.Errorf("%s the history: %w", what, err)
 }
 
 // Write adds entries, all or none.
@@ -154,7 +150,10 @@ func (db DB) Write(entries []logparse.Entry) error {
 					return err
 				}
 			}
-			if err := addDay(days, e); err != nil {
+			if err := addDay(days, e, maxDays); err != nil {
+				return err
+			}
+			if err := index.SetSequence(index.Sequence() + 1); err != nil {
 				return err
 			}
 		}
@@ -233,19 +232,18 @@ func (db DB) prune(before time.Time, bytes int64) (gone int64, err error) {
 			}
 			gone++
 		}
-		return nil
+		return index.SetSequence(index.Sequence() - min(uint64(gone), index.Sequence()))
 	})
 	return gone, err
 }
 
 // free is how much of the file is free for what comes.
-func (db DB) free() (int64, error) {
-	file, err := db.open(bolt.Options{Timeout: lockWait})
-	if err != nil {
-		return 0, err
-	}
-	free := int64(file.Stats().FreePageN) * int64(file.Info().PageSize)
-	return free, file.Close()
+func (db DB) free() (free int64, err error) {
+	err = db.with(false, func(b *bolt.DB) error {
+		free = int64(b.Stats().FreePageN) * int64(b.Info().PageSize)
+		return nil
+	})
+	return free, err
 }
 
 // Status tells what a history holds.
@@ -266,7 +264,7 @@ func (db DB) Status() (s Status, err error) {
 		if k, _ := c.Last(); k != nil {
 			s.Last = timeOf(k)
 		}
-		s.Entries = int64(tx.Bucket(bucketEntries).Stats().KeyN)
+		s.Entries = int64(tx.Bucket(bucketIndex).Sequence())
 		s.Bytes = tx.Size()
 		return nil
 	})
