@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"portreeve/logparse"
 )
@@ -92,7 +93,7 @@ func (l *logins) fail(host string, at int64) {
 			l.forget(at)
 		}
 		r = new(run)
-		host = string(append([]byte(nil), host...))
+		host = strings.Clone(host)
 		l.lately[host] = r
 	}
 	if l.began == 0 {
@@ -101,7 +102,7 @@ func (l *logins) fail(host string, at int64) {
 	h := l.heads[host]
 	if h == nil && at < l.began+headSpan && len(l.heads) < maxRuns {
 		h = new(head)
-		l.heads[string(append([]byte(nil), host...))] = h
+		l.heads[strings.Clone(host)] = h
 	}
 	l.failAt(host, r, at)
 	if h != nil && !h.over {
@@ -126,7 +127,7 @@ func (l *logins) failAt(host string, r *run, at int64) {
 	if len(r.times) < burstLeast {
 		return
 	}
-	r.burst = &burst{string(append([]byte(nil), host...)), r.times[0], r.last(), burstLeast}
+	r.burst = &burst{strings.Clone(host), r.times[0], r.last(), burstLeast}
 	r.times = append(r.times[:0], r.last())
 	l.keep(r.burst, at)
 }

@@ -478,15 +478,3 @@ func hoursText(hours uint32) string {
 	}
 	return strings.Join(names, ", ")
 }
-
-// bytesText writes bytes for people.
-func bytesText(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	f, units := float64(n)/1024, []string{"KiB", "MiB", "GiB", "TiB", "PiB"}
-	for f >= 1023.95 && len(units) > 1 {
-		f, units = f/1024, units[1:]
-	}
-	return fmt.Sprintf("%.1f %s", f, units[0])
-}

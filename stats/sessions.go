@@ -2,6 +2,7 @@ package stats
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"portreeve/logparse"
@@ -59,7 +60,7 @@ func (s *sessions) add(e *logparse.Entry) {
 			s.makeRoom(at)
 		}
 		one = &live{first: at, last: at}
-		s.live[string(append([]byte(nil), e.Session...))] = one
+		s.live[strings.Clone(e.Session)] = one
 	}
 	one.first, one.last = min(one.first, at-int64(e.Took/time.Millisecond)), max(one.last, at)
 	switch e.Event {

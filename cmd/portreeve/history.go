@@ -19,6 +19,7 @@ import (
 	"portreeve/logparse"
 	"portreeve/server"
 	"portreeve/server/history"
+	"portreeve/stats"
 )
 
 // historyFile is where a server with a configuration keeps its history.
@@ -240,7 +241,7 @@ func writeSums(w io.Writer, sums []history.Sum, asJSON bool) error {
 				return err
 			}
 		}
-		t.add(fitted(visible(s.User), 24), grouped(s.Uploads), sizeShort(s.In), grouped(s.Downloads), sizeShort(s.Out), grouped(s.Incomplete), grouped(s.Deletes))
+		t.add(fitted(visible(s.User), 24), stats.Grouped(s.Uploads), sizeShort(s.In), stats.Grouped(s.Downloads), sizeShort(s.Out), stats.Grouped(s.Incomplete), stats.Grouped(s.Deletes))
 	}
 	if asJSON {
 		return nil

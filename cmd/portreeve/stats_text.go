@@ -5,7 +5,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -138,18 +137,18 @@ func (s *sheet) totals() {
 	}
 	t := r.Total
 	rows := [][2]string{
-		{"transfers", fmt.Sprintf("%s: %s up, %s down; %s deleted", grouped(t.Up+t.Down), grouped(t.Up), grouped(t.Down), grouped(t.Deleted))},
+		{"transfers", fmt.Sprintf("%s: %s up, %s down; %s deleted", stats.Grouped(t.Up+t.Down), stats.Grouped(t.Up), stats.Grouped(t.Down), stats.Grouped(t.Deleted))},
 		{"bytes", fmt.Sprintf("%s in, %s out", size(t.In), size(t.Out))},
-		{"from", fmt.Sprintf("%s%s, %s, of %s", least, numberOf(r.Users, "user"), numberOf(r.Hosts, "host"), numberOf(r.Files, "file"))},
-		{"incomplete", fmt.Sprintf("%s, %s", grouped(t.Incomplete), percent(float64(t.Incomplete), float64(t.Up+t.Down)))},
+		{"from", fmt.Sprintf("%s%s, %s, of %s", least, stats.NumberOf(r.Users, "user"), stats.NumberOf(r.Hosts, "host"), stats.NumberOf(r.Files, "file"))},
+		{"incomplete", fmt.Sprintf("%s, %s", stats.Grouped(t.Incomplete), percent(float64(t.Incomplete), float64(t.Up+t.Down)))},
 	}
 	if r.Rates.Counted > 0 {
 		rows = append(rows, [2]string{"rate", fmt.Sprintf("%s/s in all; 95 of 100 are below %s/s", size(int64(r.Rates.Mean)), size(int64(r.Rates.P95)))})
 	}
 	if r.Before != nil {
 		b := *r.Before
-		rows = append(rows, [2]string{"before", fmt.Sprintf("%s transfers (%s), %s in (%s), %s out (%s)", grouped(b.Up+b.Down), change(t.Up+t.Down, b.Up+b.Down),
-			size(b.In), change(t.In, b.In), size(b.Out), change(t.Out, b.Out))})
+		rows = append(rows, [2]string{"before", fmt.Sprintf("%s transfers (%s), %s in (%s), %s out (%s)", stats.Grouped(b.Up+b.Down), stats.Change(t.Up+t.Down, b.Up+b.Down),
+			size(b.In), stats.Change(t.In, b.In), size(b.Out), stats.Change(t.Out, b.Out))})
 	}
 	for _, row := range rows {
 		s.line("  %-11s %s", row[0], row[1])
@@ -190,7 +189,7 @@ func (s *sheet) table(t *stats.Table) {
 		if changed {
 			text := ""
 			if row.Before != nil {
-				text = change(int64(s.weight(&row.Sum)), int64(s.weight(row.Before)))
+				text = stats.Change(int64(s.weight(&row.Sum)), int64(s.weight(row.Before)))
 			}
 			cells = append(cells, text)
 		}
@@ -214,7 +213,7 @@ func (s *sheet) table(t *stats.Table) {
 	if t.Other != nil {
 		key := "(others)"
 		if n := t.Keys - int64(len(t.Rows)); n > 0 {
-			key = "(" + grouped(n) + " others)"
+			key = "(" + stats.Grouped(n) + " others)"
 		}
 		add(key, t.Other, "")
 	}
@@ -224,7 +223,7 @@ func (s *sheet) table(t *stats.Table) {
 		fmt.Fprintln(s, "  "+strings.TrimRight(text, " \n"))
 	}
 	if t.Folded > 0 {
-		s.line("  %s entries are only among the others, since there are more keys than are kept;", grouped(t.Folded))
+		s.line("  %s entries are only among the others, since there are more keys than are kept;", stats.Grouped(t.Folded))
 		s.line("  what has a * may miss some.")
 	}
 }
@@ -233,7 +232,7 @@ func tableTitle(t *stats.Table) string {
 	if t.Ordered || t.Keys <= int64(len(t.Rows)) {
 		return t.Title
 	}
-	return fmt.Sprintf("%s: %d of %s", t.Title, len(t.Rows), grouped(t.Keys))
+	return fmt.Sprintf("%s: %d of %s", t.Title, len(t.Rows), stats.Grouped(t.Keys))
 }
 
 // weight is by what a row is measured.
@@ -321,7 +320,7 @@ func (s *sheet) distribution(title string, d stats.Distribution, show func(float
 	}
 	s.line("  half are below %s, 95 of 100 below %s, 99 below %s; the most is %s", show(d.P50), show(d.P95), show(d.P99), show(d.Most))
 	if d.Left > 0 {
-		s.line("  %s are left out: counted are %s", grouped(d.Left), d.Note)
+		s.line("  %s are left out: counted are %s", stats.Grouped(d.Left), d.Note)
 	}
 }
 
@@ -341,7 +340,7 @@ func (s *sheet) concurrency() {
 		return
 	}
 	s.title("At once")
-	s.line("  at most %s, first at %s (%s)", numberOf(c.Most, "transfer"), stampText(c.At), c.Note)
+	s.line("  at most %s, first at %s (%s)", stats.NumberOf(c.Most, "transfer"), stampText(c.At), c.Note)
 	if s.blocks && len(c.Points) > 1 {
 		s.line("  %s", sparkline(c.Points, s.width-4))
 	}
@@ -371,9 +370,9 @@ func (s *sheet) failures() {
 		return
 	}
 	s.title("Incomplete")
-	s.line("  %s; %s were moved in vain", numberOf(f.Count, "transfer"), size(f.Wasted))
+	s.line("  %s; %s were moved in vain", stats.NumberOf(f.Count, "transfer"), size(f.Wasted))
 	if f.Retried > 0 {
-		s.line("  %s were tried again within ten minutes, and %s of these came through", grouped(f.Retried), grouped(f.Mended))
+		s.line("  %s were tried again within ten minutes, and %s of these came through", stats.Grouped(f.Retried), stats.Grouped(f.Mended))
 	}
 }
 
@@ -383,7 +382,7 @@ func (s *sheet) sessions() {
 		return
 	}
 	s.title("Sessions")
-	s.line("  %s, half of them shorter than %s, 95 of 100 than %s", grouped(v.Count), seconds(v.Lengths.P50), seconds(v.Lengths.P95))
+	s.line("  %s, half of them shorter than %s, 95 of 100 than %s", stats.Grouped(v.Count), seconds(v.Lengths.P50), seconds(v.Lengths.P95))
 	s.line("  %.1f transfers and %s each; idle for %s of their time", v.Transfers, size(int64(v.Bytes)), percent(v.Idle, 1))
 }
 
@@ -393,13 +392,13 @@ func (s *sheet) logins() {
 		return
 	}
 	s.title("Logins")
-	s.line("  %s good, %s failed", grouped(l.Good), grouped(l.Failed))
+	s.line("  %s good, %s failed", stats.Grouped(l.Good), stats.Grouped(l.Failed))
 	for _, part := range [...]struct {
 		what string
 		rows []stats.LoginRow
 	}{{"from", l.Hosts}, {"as", l.Users}} {
 		for _, row := range part.rows {
-			s.line("  %9s failed %s %s, the last at %s", grouped(row.Failed), part.what, fitted(visible(row.Key), 30), stampText(row.Last))
+			s.line("  %9s failed %s %s, the last at %s", stats.Grouped(row.Failed), part.what, fitted(visible(row.Key), 30), stampText(row.Last))
 		}
 	}
 	for _, b := range l.Bursts {
@@ -424,7 +423,7 @@ func inDays(f stats.Forecast) string {
 	case f.Most == 0:
 		return fmt.Sprintf("in %d days or later", least)
 	case least == most:
-		return "in " + numberOf(least, "day")
+		return "in " + stats.NumberOf(least, "day")
 	}
 	return fmt.Sprintf("in %d-%d days", least, most)
 }
@@ -445,7 +444,7 @@ func (s *sheet) unusual() {
 func (s *sheet) footer() {
 	r := s.report.Read
 	fmt.Fprintln(s)
-	text := fmt.Sprintf("read %s of %s, %s", numberOf(r.Lines, "line"), numberOf(r.Files, "file"), size(r.Bytes))
+	text := fmt.Sprintf("read %s of %s, %s", stats.NumberOf(r.Lines, "line"), stats.NumberOf(r.Files, "file"), size(r.Bytes))
 	if r.Took > 0 {
 		text += " in " + seconds(r.Took)
 	}
@@ -454,7 +453,7 @@ func (s *sheet) footer() {
 		what string
 	}{{r.Bad, "that cannot be read"}, {r.TooLong, "too long"}, {r.Ambiguous, "that can be read otherwise"}, {r.Left, "left out by the filters"}} {
 		if part.n > 0 {
-			text += fmt.Sprintf("; %s %s", grouped(part.n), part.what)
+			text += fmt.Sprintf("; %s %s", stats.Grouped(part.n), part.what)
 		}
 	}
 	for _, line := range wrapped(text, s.width) {
@@ -483,20 +482,11 @@ func stampText(at stats.Stamp) string {
 	return at.Format(time.DateTime)
 }
 
-// grouped writes a number with commas.
-func grouped(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
 // short writes a number in at most seven digits and signs.
 func short(n int64) string {
 	switch {
 	case n < 1_000_000:
-		return grouped(n)
+		return stats.Grouped(n)
 	case n < 1_000_000_000:
 		return fmt.Sprintf("%.1fM", float64(n)/1e6)
 	}
@@ -514,33 +504,11 @@ func sizeShort(n int64) string {
 	return size(n)
 }
 
-func numberOf(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return grouped(n) + " " + what + "s"
-}
-
 func percent(part, whole float64) string {
 	if whole == 0 {
 		return "0.0%"
 	}
 	return fmt.Sprintf("%.1f%%", part/whole*100)
-}
-
-// change tells what became of a number.
-func change(now, before int64) string {
-	switch {
-	case before == 0 && now == 0:
-		return "="
-	case before == 0:
-		return "new"
-	}
-	percent := (float64(now)/float64(before) - 1) * 100
-	if math.Abs(percent) >= 1000 {
-		return fmt.Sprintf("×%.0f", float64(now)/float64(before))
-	}
-	return fmt.Sprintf("%+.0f%%", percent)
 }
 
 // seconds writes a duration.

@@ -23,7 +23,7 @@ const (
 // steers a terminal or the direction of writing as escapes.
 func visible(s string) string {
 	if len(s) > mostName*utf8.UTFMax {
-		s = s[:mostName] + "…" + s[len(s)-tailName:] + " (" + grouped(int64(len(s))) + " bytes)"
+		s = s[:mostName] + "…" + s[len(s)-tailName:] + " (" + stats.Grouped(int64(len(s))) + " bytes)"
 	}
 	return escaped(s)
 }
@@ -66,22 +66,7 @@ func rate(n float64) string { return size(n) + "/s" }
 // bound writes a bound of a class, which is a power of two.
 func bound(n float64) string { return strings.Replace(size(n), ".0 ", " ", 1) }
 
-func grouped(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
-func numberOf(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return grouped(n) + " " + what + "s"
-}
-
-func exactBytes(n int64) string { return numberOf(n, "byte") }
+func exactBytes(n int64) string { return stats.NumberOf(n, "byte") }
 
 func percent(share float64) string {
 	switch {
@@ -100,24 +85,9 @@ func share(part, whole int64) float64 {
 	return float64(part) / float64(whole)
 }
 
-// change tells what became of a number.
+// change tells what became of a number, with a true minus.
 func change(now, before int64) string {
-	switch {
-	case before == 0 && now == 0:
-		return "="
-	case before == 0:
-		return "new"
-	}
-	percent := (float64(now)/float64(before) - 1) * 100
-	switch {
-	case math.Abs(percent) >= 1000:
-		return fmt.Sprintf("×%.0f", float64(now)/float64(before))
-	case math.Abs(percent) < 0.5:
-		return "="
-	case percent < 0:
-		return fmt.Sprintf("−%.0f%%", -percent)
-	}
-	return fmt.Sprintf("+%.0f%%", percent)
+	return strings.Replace(stats.Change(now, before), "-", "−", 1)
 }
 
 // span writes seconds with the two greatest units that they fill.

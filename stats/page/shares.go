@@ -37,7 +37,7 @@ func newShares(t *stats.Table) shares {
 	for i := range t.Rows {
 		if row := &t.Rows[i]; len(s.Parts) < mostParts-1 {
 			name := nameCell(row.Key)
-			name.Exact = grouped(row.Count())
+			name.Exact = stats.Grouped(row.Count())
 			add(name, row.OfCount)
 		} else {
 			rest += row.OfCount

@@ -56,7 +56,7 @@ type bar struct{ In, Out string }
 
 func text(s string) cell { return cell{Text: s} }
 
-func countCell(n int64) cell { return cell{Text: grouped(n), Sort: strconv.FormatInt(n, 10)} }
+func countCell(n int64) cell { return cell{Text: stats.Grouped(n), Sort: strconv.FormatInt(n, 10)} }
 
 func bytesCell(n int64) cell {
 	return cell{Text: size(float64(n)), Exact: exactBytes(n), Sort: strconv.FormatInt(n, 10)}
@@ -106,7 +106,7 @@ func newTable(r *stats.Report, t *stats.Table) table {
 	out.Columns = append(out.Columns, column{"Last", false, true})
 	rows := t.Rows
 	if left := len(rows) - mostRows; left > 0 {
-		out.Note = numberOf(int64(left), "row") + " more are not on this page. "
+		out.Note = stats.NumberOf(int64(left), "row") + " more are not on this page. "
 		if t.Ordered {
 			rows = rows[left:]
 		} else {
@@ -133,10 +133,10 @@ func newTable(r *stats.Report, t *stats.Table) table {
 func keysNote(t *stats.Table) string {
 	var note string
 	if t.Keys > int64(len(t.Rows)) {
-		note = fmt.Sprintf("%s of %s.", grouped(int64(len(t.Rows))), grouped(t.Keys))
+		note = fmt.Sprintf("%s of %s.", stats.Grouped(int64(len(t.Rows))), stats.Grouped(t.Keys))
 	}
 	if t.Folded > 0 {
-		note += fmt.Sprintf(" There were more than are kept: %s entries are only among the others.", grouped(t.Folded))
+		note += fmt.Sprintf(" There were more than are kept: %s entries are only among the others.", stats.Grouped(t.Folded))
 	}
 	return note
 }
@@ -154,14 +154,14 @@ func rowCells(r *stats.Row, crossed, changed bool, most int64) []cell {
 	key := nameCell(r.Key)
 	if r.Missing > 0 {
 		key.Text += " *"
-		key.Exact = "may lack up to " + grouped(r.Missing) + " entries that were folded into others"
+		key.Exact = "may lack up to " + stats.Grouped(r.Missing) + " entries that were folded into others"
 	}
 	cells := []cell{key}
 	if crossed {
 		cells = append(cells, nameCell(r.Also))
 	}
 	count := countCell(r.Count())
-	count.Exact = fmt.Sprintf("%s, %s, %s", numberOf(r.Up, "upload"), numberOf(r.Down, "download"), numberOf(r.Deleted, "delete"))
+	count.Exact = fmt.Sprintf("%s, %s, %s", stats.NumberOf(r.Up, "upload"), stats.NumberOf(r.Down, "download"), stats.NumberOf(r.Deleted, "delete"))
 	part := floatCell(r.OfBytes, percent(r.OfBytes), exactBytes(r.Bytes()))
 	part.Bar = &bar{hundredths(r.In, most), hundredths(r.Out, most)}
 	incomplete := countCell(r.Incomplete)
@@ -185,8 +185,8 @@ func changeCell(r *stats.Row) cell {
 		now, before = r.Count(), b.Count()
 	}
 	return floatCell(share(now-before, max(before, 1)), change(now, before),
-		fmt.Sprintf("before: %s, %s, %s, %s incomplete; %s in, %s out, in %s, the last at %s", numberOf(b.Up, "upload"), numberOf(b.Down, "download"),
-			numberOf(b.Deleted, "delete"), grouped(b.Incomplete), exactBytes(b.In), exactBytes(b.Out), exactSeconds(b.Seconds), stamp(b.Last)))
+		fmt.Sprintf("before: %s, %s, %s, %s incomplete; %s in, %s out, in %s, the last at %s", stats.NumberOf(b.Up, "upload"), stats.NumberOf(b.Down, "download"),
+			stats.NumberOf(b.Deleted, "delete"), stats.Grouped(b.Incomplete), exactBytes(b.In), exactBytes(b.Out), exactSeconds(b.Seconds), stamp(b.Last)))
 }
 
 func hundredths(part, whole int64) string {
@@ -277,9 +277,9 @@ func fullIn(f stats.Forecast) string {
 	from, to := int64(f.Least), int64(f.Most+0.5)
 	switch {
 	case f.Most == 0:
-		return numberOf(from, "day") + " or more"
+		return stats.NumberOf(from, "day") + " or more"
 	case from >= to:
-		return numberOf(from, "day")
+		return stats.NumberOf(from, "day")
 	}
-	return grouped(from) + "–" + numberOf(to, "day")
+	return stats.Grouped(from) + "–" + stats.NumberOf(to, "day")
 }

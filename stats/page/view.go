@@ -93,17 +93,17 @@ func cards(r *stats.Report) []card {
 	}
 	transfers, before := t.Up+t.Down, b.Up+b.Down
 	list := []card{
-		{"Transfers", countCell(transfers), fmt.Sprintf("%s up, %s down; %s", grouped(t.Up), grouped(t.Down), numberOf(t.Deleted, "delete")), changed(transfers, before)},
+		{"Transfers", countCell(transfers), fmt.Sprintf("%s up, %s down; %s", stats.Grouped(t.Up), stats.Grouped(t.Down), stats.NumberOf(t.Deleted, "delete")), changed(transfers, before)},
 		{"Bytes in", bytesCell(t.In), "uploaded", changed(t.In, b.In)},
 		{"Bytes out", bytesCell(t.Out), "downloaded", changed(t.Out, b.Out)},
 		{"Users", countCell(r.Users), least + "so many names", ""},
-		{"Hosts", countCell(r.Hosts), least + numberOf(r.Files, "file"), ""},
+		{"Hosts", countCell(r.Hosts), least + stats.NumberOf(r.Files, "file"), ""},
 	}
 	if !r.Capped {
 		list[3].Detail = "different names"
 	}
-	incomplete := cell{Text: percent(share(t.Incomplete, transfers)), Exact: grouped(t.Incomplete) + " of " + grouped(transfers)}
-	c := card{"Incomplete", incomplete, numberOf(t.Incomplete, "transfer"), ""}
+	incomplete := cell{Text: percent(share(t.Incomplete, transfers)), Exact: stats.Grouped(t.Incomplete) + " of " + stats.Grouped(transfers)}
+	c := card{"Incomplete", incomplete, stats.NumberOf(t.Incomplete, "transfer"), ""}
 	if r.Before != nil && before > 0 {
 		c.Detail += ", before " + percent(share(b.Incomplete, before))
 	}
@@ -119,7 +119,7 @@ func unusual(r *stats.Report) section {
 	for _, f := range r.Unusual {
 		text := escaped(f.Text)
 		if f.More > 0 {
-			text += fmt.Sprintf("; %s more like this", grouped(int64(f.More)))
+			text += fmt.Sprintf("; %s more like this", stats.Grouped(int64(f.More)))
 		}
 		s.Findings = append(s.Findings, finding{visible(f.Rule), text, exactStamp(f.At) + " " + visible(f.User)})
 	}
@@ -151,7 +151,7 @@ func days(r *stats.Report) section {
 		}
 	}
 	s.Summary = fmt.Sprintf("Most on %s: %s in and %s out, in %s. On %s something was moved.", visible(best.Key),
-		size(float64(best.In)), size(float64(best.Out)), numberOf(best.Up+best.Down, "transfer"), numberOf(int64(len(t.Rows)), "day"))
+		size(float64(best.In)), size(float64(best.Out)), stats.NumberOf(best.Up+best.Down, "transfer"), stats.NumberOf(int64(len(t.Rows)), "day"))
 	return s
 }
 
@@ -183,7 +183,7 @@ func rhythm(r *stats.Report) section {
 			}
 		}
 	}
-	s.Summary = fmt.Sprintf("Busiest on %ss from %02d:00 to %02d:00, with %s.", weekdays[day], hour, hour+1, numberOf(r.Heat[day][hour].Count(), "transfer"))
+	s.Summary = fmt.Sprintf("Busiest on %ss from %02d:00 to %02d:00, with %s.", weekdays[day], hour, hour+1, stats.NumberOf(r.Heat[day][hour].Count(), "transfer"))
 	s.Tables = append(s.Tables, heatTable(r))
 	return s
 }
@@ -234,7 +234,7 @@ func distribution(id, title string, d stats.Distribution, show, exact func(float
 	}
 	s.Summary = fmt.Sprintf("Half are below %s, and 95 of 100 below %s.", show(d.P50), show(d.P95))
 	s.Tables = append([]table{percentileTable(title, d, show, exact)}, s.Tables...)
-	s.Note = "Percentiles are within 1%. Counted: " + grouped(d.Counted) + "."
+	s.Note = "Percentiles are within 1%. Counted: " + stats.Grouped(d.Counted) + "."
 	if id == "rates" {
 		s.Note += " The mean is all bytes over all seconds."
 	}
@@ -242,7 +242,7 @@ func distribution(id, title string, d stats.Distribution, show, exact func(float
 		s.Note += " Of " + visible(d.Note) + "."
 	}
 	if d.Left > 0 {
-		s.Note += " Left out: " + grouped(d.Left) + "."
+		s.Note += " Left out: " + stats.Grouped(d.Left) + "."
 	}
 	return s
 }
@@ -253,7 +253,7 @@ func crowd(r *stats.Report) section {
 	if c.Most == 0 {
 		return s
 	}
-	s.Lines = append(s.Lines, fmt.Sprintf("At most %s, at %s.", numberOf(c.Most, "transfer"), stamp(c.At)))
+	s.Lines = append(s.Lines, fmt.Sprintf("At most %s, at %s.", stats.NumberOf(c.Most, "transfer"), stamp(c.At)))
 	if len(c.Points) > 1 {
 		s.Chart = "crowd"
 		s.Note = fmt.Sprintf("The most and the mean of every %s.", span(float64(c.Step)))
@@ -272,7 +272,7 @@ func failures(r *stats.Report) section {
 		return s
 	}
 	s.Lines = []string{
-		fmt.Sprintf("%s did not come to the end, %s of all.", numberOf(f.Count, "transfer"), percent(share(f.Count, r.Total.Up+r.Total.Down))),
+		fmt.Sprintf("%s did not come to the end, %s of all.", stats.NumberOf(f.Count, "transfer"), percent(share(f.Count, r.Total.Up+r.Total.Down))),
 		fmt.Sprintf("%s went over the network for nothing (%s).", size(float64(f.Wasted)), exactBytes(f.Wasted)),
 		fmt.Sprintf("%s tried again within ten minutes, by the same user and host, and %s completed in the end.",
 			was(f.Retried), was(f.Mended)),
@@ -284,7 +284,7 @@ func was(n int64) string {
 	if n == 1 {
 		return "1 was"
 	}
-	return grouped(n) + " were"
+	return stats.Grouped(n) + " were"
 }
 
 func sessions(r *stats.Report) section {
@@ -295,7 +295,7 @@ func sessions(r *stats.Report) section {
 	s := distribution("lengths", "Sessions", d.Lengths, span, exactSeconds)
 	s.Lines = []string{
 		fmt.Sprintf("%s, with %s transfers and %s each on average; %s of their time was idle.",
-			numberOf(d.Count, "session"), decimal(d.Transfers), size(d.Bytes), percent(d.Idle)),
+			stats.NumberOf(d.Count, "session"), decimal(d.Transfers), size(d.Bytes), percent(d.Idle)),
 	}
 	return s
 }
@@ -306,7 +306,7 @@ func logins(r *stats.Report) section {
 	if l.Good+l.Failed == 0 {
 		return s
 	}
-	s.Lines = []string{fmt.Sprintf("%s good, %s failed: %s.", grouped(l.Good), grouped(l.Failed), percent(share(l.Failed, l.Good+l.Failed)))}
+	s.Lines = []string{fmt.Sprintf("%s good, %s failed: %s.", stats.Grouped(l.Good), stats.Grouped(l.Failed), percent(share(l.Failed, l.Good+l.Failed)))}
 	for _, t := range []table{loginTable("Failed logins by host", "Host", l.Hosts), loginTable("Failed logins by name", "Name", l.Users), burstTable(l.Bursts)} {
 		if len(t.Rows) > 0 {
 			s.Tables = append(s.Tables, t)
@@ -345,12 +345,12 @@ func counted(r *stats.Report) section {
 	s := section{ID: "counted", Title: "How this was counted"}
 	s.Lines = []string{
 		"Times are by the clocks of " + visible(r.Zone) + ".",
-		fmt.Sprintf("Read: %s of %s in %s (%s), in %s; %s told of something.", numberOf(d.Lines, "line"), numberOf(d.Files, "file"), size(float64(d.Bytes)),
-			exactBytes(d.Bytes), span(d.Took), grouped(d.Entries)),
+		fmt.Sprintf("Read: %s of %s in %s (%s), in %s; %s told of something.", stats.NumberOf(d.Lines, "line"), stats.NumberOf(d.Files, "file"), size(float64(d.Bytes)),
+			exactBytes(d.Bytes), span(d.Took), stats.Grouped(d.Entries)),
 	}
 	add := func(n int64, what string) {
 		if n > 0 {
-			s.Lines = append(s.Lines, grouped(n)+" "+what)
+			s.Lines = append(s.Lines, stats.Grouped(n)+" "+what)
 		}
 	}
 	add(d.Bad, "could not be understood and are in no number here.")
