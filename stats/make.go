@@ -28,6 +28,7 @@ func (c *Collector) Report(before *Collector) *Report {
 	o := &c.options
 	r := &Report{Made: Stamp{time.Now().In(o.Zone)}, Zone: zoneName(o.Zone), Filters: o.Filter, Read: c.read, Users: c.users.keys(), Hosts: c.hosts.keys(), Files: c.files.keys(),
 		Capped: c.users.folded+c.hosts.folded+c.files.folded > 0}
+	r.Read.Forgotten = c.dayLost + c.crowd.lost + c.watch.lost + c.logins.lost + c.logins.more + c.sessions.lost
 	total := c.total()
 	r.Total = c.sum(&total)
 	if c.began {

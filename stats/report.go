@@ -91,6 +91,9 @@ type Read struct {
 	TooLong   int64 `json:"too_long"`
 	Ambiguous int64 `json:"ambiguous"`
 	Left      int64 `json:"left_out"` // by the filters
+	// Forgotten is how often rules, logins, sessions or the curve of what went on at
+	// once had no room to remember something: what they tell may lack it.
+	Forgotten int64 `json:"forgotten,omitempty"`
 	// Took is how long it took, in seconds.
 	Took float64 `json:"took"`
 }

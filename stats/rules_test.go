@@ -258,6 +258,20 @@ func TestForecastOfTheNew(t *testing.T) {
 	}
 }
 
+// TestForgotten has more sessions than there is room for, and says so.
+func TestForgotten(t *testing.T) {
+	c := NewCollector(Options{Zone: time.UTC})
+	for i := range maxLive + 10 {
+		c.Add(&logparse.Entry{Time: time.Unix(1e9, 0), Status: logparse.Whole, User: "ann", Session: strconv.Itoa(i)})
+		if i == maxLive-1 && c.Report(nil).Read.Forgotten != 0 {
+			t.Error("something is forgotten while there is room")
+		}
+	}
+	if n := c.Report(nil).Read.Forgotten; n < 10 {
+		t.Errorf("%d are forgotten", n)
+	}
+}
+
 func TestForecast(t *testing.T) {
 	s := newScript()
 	s.c.options.Quota = func(user string) (Quota, bool) { return Quota{Used: 72 << 20, Limit: 100 << 20}, user == "ann" }

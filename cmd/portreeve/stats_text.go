@@ -451,7 +451,8 @@ func (s *sheet) footer() {
 	for _, part := range [...]struct {
 		n    int64
 		what string
-	}{{r.Bad, "that cannot be read"}, {r.TooLong, "too long"}, {r.Ambiguous, "that can be read otherwise"}, {r.Left, "left out by the filters"}} {
+	}{{r.Bad, "that cannot be read"}, {r.TooLong, "too long"}, {r.Ambiguous, "that can be read otherwise"}, {r.Left, "left out by the filters"},
+		{r.Forgotten, "that rules, sessions or the curve had no room for"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf("; %s %s", stats.Grouped(part.n), part.what)
 		}

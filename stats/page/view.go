@@ -357,6 +357,7 @@ func counted(r *stats.Report) section {
 	add(d.TooLong, "were too long and are in no number here.")
 	add(d.Ambiguous, "could be read in more than one way.")
 	add(d.Left, "were left out by the filters.")
+	add(d.Forgotten, "times there was no room to remember something that rules, logins, sessions or the curve of transfers at once look at.")
 	if r.Filters == "" {
 		s.Lines = append(s.Lines, "Nothing was filtered.")
 	} else {
