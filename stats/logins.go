@@ -12,7 +12,8 @@ import (
 // logins count who got in, as far as the log tells.
 type logins struct {
 	good, failed int64
-	hosts, users table           // up is good, and down failed; last is of a failure
+	unknown      int64           // of the failed, those as somebody who does not exist
+	hosts, users table           // up is good, down failed and deleted unknown; last is of a failure
 	lately       map[string]*run // hosts with failures in the last minute
 	bursts       []*burst
 	more         int64 // bursts that are not kept
@@ -55,6 +56,10 @@ const (
 	headSpan   = 300     // in which a run from before goes on, though entries be late
 )
 
+// unknownUser is the reason that our log gives for the failure of a name that nobody
+// has. Others do not tell it from a wrong password.
+const unknownUser = "unknown-user"
+
 func newLogins() logins {
 	return logins{hosts: newTable(maxLogins), users: newTable(maxLogins), lately: make(map[string]*run), heads: make(map[string]*head)}
 }
@@ -62,6 +67,7 @@ func newLogins() logins {
 // add counts a login.
 func (l *logins) add(e *logparse.Entry, at int64) {
 	failed := e.Status == logparse.Failed
+	unknown := failed && e.Reason == unknownUser
 	for _, of := range [...]struct {
 		table *table
 		key   string
@@ -76,12 +82,18 @@ func (l *logins) add(e *logparse.Entry, at int64) {
 		} else {
 			c.up++
 		}
+		if unknown {
+			c.deleted++
+		}
 	}
 	if !failed {
 		l.good++
 		return
 	}
 	l.failed++
+	if unknown {
+		l.unknown++
+	}
 	l.fail(e.Host, at)
 }
 
@@ -187,6 +199,7 @@ func longer(a, b *burst) int {
 func (l *logins) merge(later *logins) {
 	l.good += later.good
 	l.failed += later.failed
+	l.unknown += later.unknown
 	l.more += later.more
 	l.lost += later.lost
 	mergeTable(&l.hosts, &later.hosts)
@@ -244,7 +257,10 @@ func (l *logins) follow(r *run, host string, later *logins) {
 
 // show is what a report has of them.
 func (l *logins) show(c *Collector) Logins {
-	out := Logins{Good: l.good, Failed: l.failed, Hosts: l.worst(c, &l.hosts), Users: l.worst(c, &l.users)}
+	out := Logins{Good: l.good, Failed: l.failed, Unknown: l.unknown}
+	out.Hosts = worst(c, &l.hosts, func(c *cell) int64 { return c.down })
+	out.Users = worst(c, &l.users, func(c *cell) int64 { return c.down - c.deleted })
+	out.Names = worst(c, &l.users, func(c *cell) int64 { return c.deleted })
 	bursts := slices.Clone(l.bursts)
 	slices.SortFunc(bursts, longer)
 	for _, b := range bursts[:min(len(bursts), max(c.options.Top, 0))] {
@@ -253,16 +269,16 @@ func (l *logins) show(c *Collector) Logins {
 	return out
 }
 
-// worst are the keys with the most failures.
-func (l *logins) worst(c *Collector, t *table) []LoginRow {
+// worst are the keys with the most failures of some kind.
+func worst(c *Collector, t *table, failures func(*cell) int64) []LoginRow {
 	var numbers []uint32
 	for i := range t.cells {
-		if t.cells[i].down > 0 {
+		if failures(&t.cells[i]) > 0 {
 			numbers = append(numbers, uint32(i))
 		}
 	}
 	slices.SortFunc(numbers, func(a, b uint32) int {
-		return cmp.Or(cmp.Compare(t.cells[b].down, t.cells[a].down), cmp.Compare(t.name(a), t.name(b)))
+		return cmp.Or(cmp.Compare(failures(&t.cells[b]), failures(&t.cells[a])), cmp.Compare(t.name(a), t.name(b)))
 	})
 	if c.options.Top >= 0 {
 		numbers = numbers[:min(len(numbers), c.options.Top)]
@@ -270,7 +286,7 @@ func (l *logins) worst(c *Collector, t *table) []LoginRow {
 	var rows []LoginRow
 	for _, n := range numbers {
 		cell := &t.cells[n]
-		rows = append(rows, LoginRow{t.name(n), cell.up, cell.down, c.stamp(cell.last)})
+		rows = append(rows, LoginRow{Key: t.name(n), Good: cell.up, Failed: failures(cell), Unknown: cell.deleted, Last: c.stamp(cell.last)})
 	}
 	return rows
 }
@@ -278,6 +294,7 @@ func (l *logins) worst(c *Collector, t *table) []LoginRow {
 func (l *logins) write(e *encoder) {
 	e.varint(l.good)
 	e.varint(l.failed)
+	e.varint(l.unknown)
 	e.varint(l.more)
 	e.varint(l.lost)
 	numbers := make(map[*burst]uint64, len(l.bursts))
@@ -305,7 +322,7 @@ func (l *logins) write(e *encoder) {
 }
 
 func (l *logins) load(d *decoder) {
-	l.good, l.failed, l.more, l.lost = d.varint(), d.varint(), d.varint(), d.varint()
+	l.good, l.failed, l.unknown, l.more, l.lost = d.varint(), d.varint(), d.varint(), d.varint(), d.varint()
 	l.hosts.load(d)
 	l.users.load(d)
 	for range d.length(4) {

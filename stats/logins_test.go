@@ -140,3 +140,42 @@ func TestLoginBounds(t *testing.T) {
 		t.Errorf("the longest burst is %+v", *b)
 	}
 }
+
+// TestUnknownNames tells names that nobody has from those whose password was wrong,
+// also from a log that was read in parts and from a state.
+func TestUnknownNames(t *testing.T) {
+	at := time.Unix(1_770_000_000, 0)
+	var list []logparse.Entry
+	for i, try := range []struct{ user, reason string }{
+		{"root", unknownUser}, {"root", unknownUser}, {"ann", "wrong-password"}, {"admin", unknownUser}, {"ann", ""}, {"bob", ""}, {"bob", unknownUser},
+	} {
+		list = append(list, logparse.Entry{Time: at.Add(time.Duration(i) * time.Hour), Event: logparse.Login, Status: logparse.Failed, Host: "192.0.2.9", User: try.user, Reason: try.reason})
+	}
+	list = append(list, logparse.Entry{Time: at, Event: logparse.Login, Status: logparse.Whole, Host: "192.0.2.9", User: "ann", Reason: unknownUser}) // who got in exists
+	text := func(rows []LoginRow) (out string) {
+		for _, r := range rows {
+			out += fmt.Sprintf("%s %d %d %d, ", r.Key, r.Good, r.Failed, r.Unknown)
+		}
+		return out
+	}
+	for cut := range len(list) {
+		o := Options{Zone: time.UTC}
+		c, later := NewCollector(o), NewCollector(o)
+		for i := range list {
+			if i < cut {
+				c.Add(&list[i])
+			} else {
+				later.Add(&list[i])
+			}
+		}
+		c.merge(later)
+		e := new(encoder)
+		c.logins.write(e)
+		c.logins = newLogins()
+		c.logins.load(&decoder{rest: e.buf})
+		l := c.Report(nil).Logins
+		if l.Good != 1 || l.Failed != 7 || l.Unknown != 4 || text(l.Names) != "root 0 2 2, admin 0 1 1, bob 0 1 1, " || text(l.Users) != "ann 1 2 0, bob 0 1 1, " || text(l.Hosts) != "192.0.2.9 1 7 4, " {
+			t.Fatalf("cut at %d: %+v", cut, l)
+		}
+	}
+}

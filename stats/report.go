@@ -154,19 +154,24 @@ type Sessions struct {
 
 // Logins tell who got in, where the log does.
 type Logins struct {
-	Good   int64      `json:"good"`
-	Failed int64      `json:"failed"`
-	Hosts  []LoginRow `json:"hosts"` // with the most failures
-	Users  []LoginRow `json:"users"`
-	Bursts []Burst    `json:"bursts"`
+	Good   int64 `json:"good"`
+	Failed int64 `json:"failed"`
+	// Unknown is how many of the failed were as somebody who does not exist, as far
+	// as the log tells why.
+	Unknown int64      `json:"unknown"`
+	Hosts   []LoginRow `json:"hosts"`         // with the most failures
+	Users   []LoginRow `json:"users"`         // who failed, not being unknown
+	Names   []LoginRow `json:"unknown_names"` // that were tried, and nobody has
+	Bursts  []Burst    `json:"bursts"`
 }
 
 // A LoginRow counts the logins of one key.
 type LoginRow struct {
-	Key    string `json:"key"`
-	Good   int64  `json:"good"`
-	Failed int64  `json:"failed"`
-	Last   Stamp  `json:"last"` // failure
+	Key     string `json:"key"`
+	Good    int64  `json:"good"`
+	Failed  int64  `json:"failed"`  // as the list counts them
+	Unknown int64  `json:"unknown"` // failures as somebody who does not exist
+	Last    Stamp  `json:"last"`    // failure
 }
 
 // A Burst is at least five failures from one host within a minute.

@@ -306,7 +306,7 @@ func TestLogins(t *testing.T) {
 	}
 	login(2*time.Minute, "192.0.2.1", "ann", logparse.Whole)
 	l := c.Report(nil).Logins
-	if l.Good != 1 || l.Failed != 11 || len(l.Hosts) != 2 || l.Hosts[0] != (LoginRow{"192.0.2.1", 1, 7, Stamp{at.Add(time.Minute)}}) || l.Users[0].Key != "admin" {
+	if l.Good != 1 || l.Failed != 11 || len(l.Hosts) != 2 || l.Hosts[0] != (LoginRow{"192.0.2.1", 1, 7, 0, Stamp{at.Add(time.Minute)}}) || l.Users[0].Key != "admin" {
 		t.Errorf("logins are %+v", l)
 	}
 	if len(l.Bursts) != 1 || l.Bursts[0].Host != "192.0.2.1" || l.Bursts[0].Count != 7 || !l.Bursts[0].From.Equal(at) {

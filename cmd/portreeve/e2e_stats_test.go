@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -75,4 +76,40 @@ func TestStatsMemory(t *testing.T) {
 		t.Errorf("of %d lines, %d bytes it read %+v", log.Lines, written, r)
 	}
 	t.Logf("%d MB in %d MiB", written/1e6, peak>>20)
+}
+
+// TestStatsOfFailedLogins has the daemon turn away a wrong password and names that
+// nobody has: what it logs tells them apart.
+func TestStatsOfFailedLogins(t *testing.T) {
+	d := newSite(t, nil)
+	log := filepath.Join(d.dir, "ftp.json")
+	d.configure(t, "AltLog json:"+log, "LoginDelay 0")
+	d.start(t)
+	for _, user := range []string{"alice", "root", "oracle", "root"} {
+		wrong := migrant{name: user, password: "wrong"}
+		if err := wrong.loginAs(d.port4, 530); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dialFTP(t, d, "alice")
+	var report struct {
+		Logins struct {
+			Good, Failed, Unknown int64
+			Users                 []struct{ Key string }
+			Names                 []struct {
+				Key    string
+				Failed int64
+			} `json:"unknown_names"`
+		}
+	}
+	eventually(t, "the log has the logins", func() bool {
+		if err := json.Unmarshal([]byte(d.must(t, "stats", "--json", log)), &report); err != nil {
+			t.Fatal(err)
+		}
+		return report.Logins.Good == 1
+	})
+	l := report.Logins
+	if l.Failed != 4 || l.Unknown != 3 || len(l.Users) != 1 || l.Users[0].Key != "alice" || len(l.Names) != 2 || l.Names[0].Key != "root" || l.Names[0].Failed != 2 {
+		t.Errorf("the logins are %+v", l)
+	}
 }

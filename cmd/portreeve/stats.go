@@ -523,7 +523,7 @@ func csvRow(table, key string, r *stats.Row) []string {
 // sheetCell makes a name fit for a spreadsheet, which takes what begins so for a
 // formula.
 func sheetCell(name string) string {
-	name = visible(name)
+	name = stats.Escaped(name)
 	if name != "" && strings.ContainsRune("=+-@", rune(name[0])) {
 		return "'" + name
 	}

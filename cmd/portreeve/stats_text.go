@@ -105,7 +105,7 @@ func (s *sheet) everything() {
 }
 
 func (s *sheet) line(format string, args ...any) {
-	text := visible(fmt.Sprintf(format, args...))
+	text := stats.Escaped(fmt.Sprintf(format, args...))
 	if columns(text) <= s.width {
 		fmt.Fprintln(s, text)
 		return
@@ -197,10 +197,10 @@ func (s *sheet) table(t *stats.Table) {
 	}
 	for i := range t.Rows {
 		row := &t.Rows[i]
-		key := fitted(visible(row.Key), keys)
+		key := fitted(stats.Escaped(row.Key), keys)
 		if parts == 2 {
-			first := fitted(visible(row.Key), keys/2-1)
-			key = first + strings.Repeat(" ", keys/2+1-columns(first)) + fitted(visible(row.Also), keys/2-1)
+			first := fitted(stats.Escaped(row.Key), keys/2-1)
+			key = first + strings.Repeat(" ", keys/2+1-columns(first)) + fitted(stats.Escaped(row.Also), keys/2-1)
 		}
 		if row.Key == "" {
 			key = "-"
@@ -392,17 +392,21 @@ func (s *sheet) logins() {
 		return
 	}
 	s.title("Logins")
-	s.line("  %s good, %s failed", stats.Grouped(l.Good), stats.Grouped(l.Failed))
+	failed := stats.Grouped(l.Failed) + " failed"
+	if l.Unknown > 0 {
+		failed += fmt.Sprintf(", %s of these as users who do not exist", stats.Grouped(l.Unknown))
+	}
+	s.line("  %s good, %s", stats.Grouped(l.Good), failed)
 	for _, part := range [...]struct {
 		what string
 		rows []stats.LoginRow
-	}{{"from", l.Hosts}, {"as", l.Users}} {
+	}{{"from", l.Hosts}, {"as", l.Users}, {"as unknown", l.Names}} {
 		for _, row := range part.rows {
-			s.line("  %9s failed %s %s, the last at %s", stats.Grouped(row.Failed), part.what, fitted(visible(row.Key), 30), stampText(row.Last))
+			s.line("  %9s failed %s %s, the last at %s", stats.Grouped(row.Failed), part.what, fitted(stats.Escaped(row.Key), 30), stampText(row.Last))
 		}
 	}
 	for _, b := range l.Bursts {
-		s.line("  a burst of %d from %s between %s and %s", b.Count, fitted(visible(b.Host), 30), stampText(b.From), b.To.Format("15:04:05"))
+		s.line("  a burst of %d from %s between %s and %s", b.Count, fitted(stats.Escaped(b.Host), 30), stampText(b.From), b.To.Format("15:04:05"))
 	}
 }
 
@@ -412,7 +416,7 @@ func (s *sheet) forecasts() {
 	}
 	s.title("Quotas that will be full")
 	for _, f := range s.report.Forecasts {
-		s.line("  %-20s %s of %s, %s a day more: full %s", fitted(visible(f.User), 20), size(f.Used), size(f.Limit), size(int64(f.Growth)), inDays(f))
+		s.line("  %-20s %s of %s, %s a day more: full %s", fitted(stats.Escaped(f.User), 20), size(f.Used), size(f.Limit), size(int64(f.Growth)), inDays(f))
 	}
 }
 

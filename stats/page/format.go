@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"portreeve/stats"
@@ -25,28 +24,7 @@ func visible(s string) string {
 	if len(s) > mostName*utf8.UTFMax {
 		s = s[:mostName] + "…" + s[len(s)-tailName:] + " (" + stats.Grouped(int64(len(s))) + " bytes)"
 	}
-	return escaped(s)
-}
-
-func escaped(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < utf8.RuneSelf:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r <= 0xffff:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-		i += n
-	}
-	return b.String()
+	return stats.Escaped(s)
 }
 
 // size writes bytes as the program's other outputs do, in steps of 1024.

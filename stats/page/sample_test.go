@@ -68,9 +68,10 @@ func sample() *stats.Report {
 		Rates:       distributionOf(65_536, 2, "complete transfers of at least 5 seconds", 40, 900, 4_000, 2_500, 80, 0),
 		Concurrency: stats.Concurrency{Most: 19, At: at(3, 14, 2), Step: 21_600, Note: "transfers at once, a second more or less"},
 		Failures:    stats.Failures{Count: 1250, Wasted: 9_876_543_210, Retried: 700, Mended: 655},
-		Logins: stats.Logins{Good: 8_000, Failed: 440,
+		Logins: stats.Logins{Good: 8_000, Failed: 440, Unknown: 390,
 			Hosts:  []stats.LoginRow{{Key: "203.0.113.9", Good: 0, Failed: 400, Last: at(12, 3, 59)}, {Key: "192.0.2.10", Good: 900, Failed: 7, Last: at(14, 9, 0)}},
-			Users:  []stats.LoginRow{{Key: "root", Good: 0, Failed: 390, Last: at(12, 3, 59)}},
+			Users:  []stats.LoginRow{{Key: "alice", Good: 900, Failed: 50, Last: at(14, 9, 0)}},
+			Names:  []stats.LoginRow{{Key: "root", Failed: 390, Unknown: 390, Last: at(12, 3, 59)}},
 			Bursts: []stats.Burst{{Host: "203.0.113.9", From: at(12, 3, 40), To: at(12, 3, 59), Count: 398}}},
 		Forecasts: []stats.Forecast{
 			{User: "alice", Used: 80 << 30, Limit: 100 << 30, Growth: 1.3 * (1 << 30), Least: 12.2, Most: 19.6},

@@ -243,9 +243,9 @@ func crowdTable(c stats.Concurrency) table {
 }
 
 func loginTable(caption, key string, rows []stats.LoginRow) table {
-	t := table{Caption: caption, Open: true, Columns: []column{{Title: key}, {"Failed", true, false}, {"Good", true, false}, {"Last failure", false, false}}}
+	t := table{Caption: caption, Open: true, Columns: []column{{Title: key}, {"Failed", true, false}, {"As unknown", true, false}, {"Good", true, false}, {"Last failure", false, false}}}
 	for _, r := range rows {
-		t.Rows = append(t.Rows, []cell{nameCell(r.Key), countCell(r.Failed), countCell(r.Good), stampCell(r.Last)})
+		t.Rows = append(t.Rows, []cell{nameCell(r.Key), countCell(r.Failed), countCell(r.Unknown), countCell(r.Good), stampCell(r.Last)})
 	}
 	return t
 }

@@ -117,7 +117,7 @@ func cards(r *stats.Report) []card {
 func unusual(r *stats.Report) section {
 	s := section{ID: "unusual", Title: "Unusual"}
 	for _, f := range r.Unusual {
-		text := escaped(f.Text)
+		text := stats.Escaped(f.Text)
 		if f.More > 0 {
 			text += fmt.Sprintf("; %s more like this", stats.Grouped(int64(f.More)))
 		}
@@ -307,7 +307,11 @@ func logins(r *stats.Report) section {
 		return s
 	}
 	s.Lines = []string{fmt.Sprintf("%s good, %s failed: %s.", stats.Grouped(l.Good), stats.Grouped(l.Failed), percent(share(l.Failed, l.Good+l.Failed)))}
-	for _, t := range []table{loginTable("Failed logins by host", "Host", l.Hosts), loginTable("Failed logins by name", "Name", l.Users), burstTable(l.Bursts)} {
+	if l.Unknown > 0 {
+		s.Lines = append(s.Lines, fmt.Sprintf("%s of the failed were as users who do not exist.", stats.Grouped(l.Unknown)))
+	}
+	for _, t := range []table{loginTable("Failed logins by host", "Host", l.Hosts), loginTable("Failed logins by user", "Name", l.Users),
+		loginTable("Names tried that do not exist", "Name", l.Names), burstTable(l.Bursts)} {
 		if len(t.Rows) > 0 {
 			s.Tables = append(s.Tables, t)
 		}
