@@ -16,11 +16,7 @@ import (
 	"portreeve/logparse"
 )
 
-// How a log is watched: by looking, which works on every file system.
 const (
-	followBusy = 100 * time.Millisecond
-	followIdle = 200 * time.Millisecond // once nothing came for followRest
-	followRest = 10 * time.Second
 	// followLate is how long a file that was rotated away is watched after its last
 	// line: sessions that have it open go on writing there.
 	followLate = 10 * time.Minute
@@ -41,6 +37,8 @@ type FollowOptions struct {
 	From   *File
 	Offset int64
 	All    bool
+
+	notifier notifier // nil: the kernel's
 }
 
 // A Follower reads what is written to a log, in whole lines, through every kind of
@@ -50,8 +48,11 @@ type FollowOptions struct {
 // some minutes more, since who has it open writes there.
 //
 // No line is given twice. One is lost only if it is in no file any more by the
-// time somebody looks, a tenth of a second later; the last one of a file is not
-// given before it has its end.
+// time somebody looks; the last one of a file is not given before it has its end.
+// On Linux the kernel tells when there is something, and a line comes at once; a
+// log that is written all the time is looked at ten times a second. Elsewhere, and
+// on file systems where another machine may write, it is looked at as often, and
+// less often the longer nothing came.
 type Follower struct {
 	ctx     context.Context //nolint:containedctx // it is what ends a Read, which has no other way to know
 	path    string
@@ -63,9 +64,15 @@ type Follower struct {
 	left    []byte      // of these
 	more    bool        // there is something to read at once
 	came    time.Time   // when something did
-	folder  time.Time   // when it was changed
-	again   int         // how often still to look into it
-	buf     []byte
+	looked  time.Time   // when somebody looked
+
+	notifier notifier
+	told     bool      // it tells of everything
+	placed   time.Time // when it was found out where the path leads; zero: it is not known
+
+	folder time.Time // when it was changed
+	again  int       // how often still to look into it
+	buf    []byte
 }
 
 // again is how often a folder is looked into after it was changed: once more, since
@@ -93,7 +100,10 @@ type followed struct {
 
 // Follow follows a log, which need not be there yet.
 func Follow(ctx context.Context, path string, o FollowOptions) *Follower {
-	f := &Follower{ctx: ctx, path: path, came: time.Now(), buf: make([]byte, tailLength+gulp)}
+	f := &Follower{ctx: ctx, path: path, came: time.Now(), notifier: o.notifier, buf: make([]byte, tailLength+gulp)}
+	if f.notifier == nil {
+		f.notifier = newNotifier()
+	}
 	for _, name := range Rotated(path) {
 		if s := glanced(name); s != nil {
 			f.forget(s)
@@ -212,6 +222,7 @@ func (t *followed) close() {
 
 // Close closes all files.
 func (f *Follower) Close() error {
+	f.notifier.close()
 	for _, t := range append(f.leaving, f.live) {
 		if t != nil {
 			t.close()
@@ -232,7 +243,10 @@ func (f *Follower) Read(p []byte) (int, error) {
 			f.left, f.came = f.ready, time.Now()
 			break
 		}
-		if !f.more && !f.wait() {
+		if f.more || f.attend() {
+			continue
+		}
+		if f.wait(); f.ctx.Err() != nil {
 			return 0, io.EOF
 		}
 	}
@@ -241,25 +255,38 @@ func (f *Follower) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// wait waits until it is time to look, and tells whether it is.
-func (f *Follower) wait() bool {
-	every := followBusy
-	if time.Since(f.came) > followRest {
-		every = followIdle
+// attend has the notifier watch what there is now. What is watched only from now on
+// is to be looked at once more, and attend tells that.
+func (f *Follower) attend() (fresh bool) {
+	var folders map[string][]string
+	if time.Since(f.placed) >= followSure {
+		f.placed, folders = time.Now(), places(f.path)
 	}
-	timer := time.NewTimer(every)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-f.ctx.Done():
-		return false
+	f.told, fresh = f.notifier.watch(f.open(), folders)
+	return fresh
+}
+
+// wait waits until it is time to look.
+func (f *Follower) wait() {
+	most := followSure
+	if !f.told {
+		most = min(max(time.Since(f.came)/50, followBusy), followSlow)
+	}
+	if f.again > 0 {
+		most = followBusy
+	}
+	what := f.notifier.wait(f.ctx, most)
+	if what == folderChange {
+		f.placed, f.again = time.Time{}, againEmpty
+	}
+	if early := followBusy - time.Since(f.looked); what != noChange && early > 0 {
+		lookout{}.wait(f.ctx, early)
 	}
 }
 
 // look reads what is new in all files, and finds out whether another is the log.
 func (f *Follower) look() {
-	f.more = false
+	f.more, f.looked = false, time.Now()
 	for _, t := range f.leaving {
 		f.drain(t)
 	}

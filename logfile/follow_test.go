@@ -150,22 +150,23 @@ var rotations = map[string]func(*rotator){
 }
 
 // TestFollow has a writer of 5,000 lines a second, with each way to rotate: every
-// line comes once, whole, and within a quarter of a second.
+// line comes once, whole, and within a quarter of a second, where nobody tells of
+// changes.
 func TestFollow(t *testing.T) {
 	for name, rotate := range rotations {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { follow(t, rotate) })
+			synctest.Test(t, func(t *testing.T) { follow(t, rotate, lookout{}) })
 		})
 	}
 }
 
-func follow(t *testing.T, rotate func(*rotator)) {
+func follow(t *testing.T, rotate func(*rotator), n notifier) {
 	const lines = 20000
 	r := &rotator{t: t, path: filepath.Join(t.TempDir(), "xferlog")}
 	r.write(10) // that are there already
 	r.next = 0
 	ctx, cancel := context.WithCancel(t.Context())
-	f := Follow(ctx, r.path, FollowOptions{})
+	f := Follow(ctx, r.path, FollowOptions{notifier: n})
 	defer f.Close()
 	seen := make([]int, lines+10) // what the last write has beyond
 	odd := 0

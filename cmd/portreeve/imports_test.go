@@ -89,7 +89,7 @@ var homes = map[string][]string{
 	"github.com/go-crypt":           {"userdb"},
 	"github.com/spf13/cobra":        {"cmd/portreeve"},
 	"github.com/spf13/pflag":        {"config", "cmd/portreeve"},
-	"golang.org/x/sys":              {"server", "server/spool", "server/thread", "server/vfs", "server/control", "cmd/portreeve"},
+	"golang.org/x/sys":              {"logfile", "server", "server/spool", "server/thread", "server/vfs", "server/control", "cmd/portreeve"},
 	"golang.org/x/sync":             {"server/auth", "cmd/portreeve"},
 	"golang.org/x/time":             {"server"},
 	"golang.org/x/term":             {"cmd/portreeve"},
