@@ -97,6 +97,7 @@ func NewCollector(o Options) *Collector {
 	}
 	c := &Collector{options: o, users: newTable(o.Keys), hosts: newTable(o.Keys), files: newTable(o.Keys), networks: newNames(), logins: newLogins(),
 		quarter: -1 << 62, waiting: make([]waiting, 0, batch)}
+	c.watch.sweeps.files = &c.files
 	c.crossed = make([]table, len(o.By))
 	for i := range c.crossed {
 		c.crossed[i] = newTable(o.Keys)

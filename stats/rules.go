@@ -38,7 +38,7 @@ var Rules = [...]Rule{
 	ruleVolume:     {"volume", "a day with more bytes than on 99 of 100 days of the last 60, three times the median and 100 MiB"},
 	ruleNetwork:    {"network", "a network that a user with at least 20 entries was never in before"},
 	ruleHour:       {"hour", "an hour of the week in which a user did nothing for eight weeks"},
-	ruleSweep:      {"sweep", "more than 500 files downloaded within ten minutes"},
+	ruleSweep:      {"sweep", "more than 500 files downloaded within ten minutes; or, of a directory with at least 50 files in the log, more than half in one of the ten minutes of the clock"},
 	ruleHosts:      {"hosts", "one user from four networks or more within an hour"},
 	ruleFailures:   {"failures", "at least ten incomplete transfers one after the other"},
 	ruleDeletes:    {"deletes", "at least 100 deletes within ten minutes"},
@@ -354,6 +354,8 @@ func (f *finder) silent(days []day) {
 // windows words what the watcher saw.
 func (f *finder) windows() {
 	w := &f.c.watch
+	w.judgeAll()
+	f.half()
 	known := func(user uint32) bool { return int64(user) < int64(len(f.c.users.cells)) }
 	for key, e := range w.best {
 		if format, ok := windowTexts[key.rule]; ok && known(key.user) {

@@ -66,6 +66,7 @@ type watcher struct {
 	failed  map[attempt]int64
 	crowded int // how many failed are to be before some are forgotten, if not fewFailed
 	best    map[ruleUser]extreme
+	sweeps  sweeps
 	head    []seen // of the first hour
 	began   int64  // when that was
 	latest  int64
@@ -281,7 +282,9 @@ func of(numbers []uint32, n uint32) uint32 {
 func (w *watcher) merge(later *watcher, r renumbering) {
 	later.renumber(r)
 	if w.began == 0 {
+		files := w.sweeps.files
 		*w = *later
+		w.sweeps.files, w.sweeps.folders = files, folders{}
 		return
 	}
 	// What is in windows across the border is seen from here.
@@ -314,12 +317,14 @@ func (w *watcher) merge(later *watcher, r renumbering) {
 		if n := int64(u.run) + int64(there.leading); there.leading > 0 && n >= failureRunLeast {
 			w.reached(ruleFailures, &seen{user: uint32(i), at: there.leadTo}, n)
 		}
+		w.judge(uint32(i), u)
 		u.follow(there, headEnd)
 	}
 	for key, e := range later.best {
 		w.reached(key.rule, &seen{user: key.user, at: e.at}, e.n)
 	}
 	w.mergeFailed(later)
+	w.mergeSweeps(later)
 	w.latest = max(w.latest, later.latest)
 	w.lost += later.lost
 	w.held = 0
@@ -405,6 +410,7 @@ func (w *watcher) renumber(r renumbering) {
 		k.user = of(r.users, k.user)
 		return k, k.user != dropped
 	})
+	w.sweeps.renumber(r)
 }
 
 func moved[K comparable, V any](m map[K]V, to func(K) (K, bool)) map[K]V {

@@ -8,6 +8,7 @@ import (
 // write adds a watcher to a state. Its head is for the part before, and there is
 // none.
 func (w *watcher) write(e *encoder) {
+	w.judgeAll()
 	for _, n := range [...]int64{w.began, w.latest, w.retried, w.mended, w.wasted, w.lost} {
 		e.varint(n)
 	}
@@ -32,6 +33,7 @@ func (w *watcher) write(e *encoder) {
 			e.varint(n)
 		}
 	}
+	w.sweeps.write(e)
 }
 
 func sortedKeys[K comparable, V any](m map[K]V, order func(a, b K) int) []K {
@@ -103,6 +105,7 @@ func (w *watcher) load(d *decoder) {
 			w.best[ruleUser{ruleNumber(d.varint()), d.number()}] = extreme{d.varint(), d.varint()}
 		}
 	}
+	w.sweeps.load(d)
 }
 
 // number reads that of a name.

@@ -33,7 +33,11 @@ func (w *watcher) deleted(u *watched, s *seen) {
 
 // downloaded looks at how many files are downloaded within ten minutes.
 func (w *watcher) downloaded(u *watched, s *seen) {
+	if n := len(u.loads); n-int(u.gone) >= halfLeast && slotOf(s.at) > slotOf(u.loads[n-1].at) {
+		w.judge(s.user, u)
+	}
 	if n := len(u.loads); n > 0 && s.at < u.loads[n-1].at-tenMinutes {
+		w.judge(s.user, u)
 		w.held -= n
 		u.loads, u.gone, u.files = u.loads[:0], 0, nil // a clock was put back
 	}
@@ -125,6 +129,7 @@ func (w *watcher) release(now int64) {
 	held := 0
 	for i := range w.users {
 		u := &w.users[i]
+		w.judge(uint32(i), u)
 		if n := len(u.loads); n > 0 && u.loads[n-1].at <= now-tenMinutes {
 			u.loads, u.gone, u.files = nil, 0, nil
 		}
