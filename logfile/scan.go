@@ -114,5 +114,6 @@ func (s *Scanner) Counts() logparse.Counts { return s.counts }
 
 func sum(a, b logparse.Counts) logparse.Counts {
 	return logparse.Counts{Lines: a.Lines + b.Lines, Entries: a.Entries + b.Entries, Bad: a.Bad + b.Bad,
-		TooLong: a.TooLong + b.TooLong, Ambiguous: a.Ambiguous + b.Ambiguous, Weekday: a.Weekday + b.Weekday}
+		TooLong: a.TooLong + b.TooLong, Ambiguous: a.Ambiguous + b.Ambiguous, Weekday: a.Weekday + b.Weekday,
+		Foreign: a.Foreign + b.Foreign}
 }

@@ -126,7 +126,7 @@ func checkDamaged(t *testing.T, f logparse.Format, log logtest.Log, text []byte,
 			t.Errorf("line %d is not told: %q", number, line)
 		}
 	}
-	if c := r.Counts(); c.Lines != lines || c.Entries+c.Bad+c.TooLong+silent != lines || c.Bad == 0 || r.Offset() != int64(len(text)) {
+	if c := r.Counts(); c.Lines != lines || c.Entries+c.Bad+c.TooLong+c.Foreign+silent != lines || c.Bad == 0 || r.Offset() != int64(len(text)) {
 		t.Errorf("of %d lines, %d bytes it has %+v, %d bytes, and %d say nothing", lines, len(text), c, r.Offset(), silent)
 	}
 }

@@ -24,7 +24,7 @@ func Detect(text string) (Format, bool) {
 				break
 			}
 			switch err := p.Parse(&Formats[i], line, &e); {
-			case err == nil && !e.Style.Syslog.Bare, err == errHeader:
+			case err == nil && !e.Style.Syslog.Bare, err == errHeader, err == errForeign:
 				n++
 			}
 		}

@@ -7,7 +7,8 @@
 //   - A line that was read and is written again in its format is the same line,
 //     byte for byte. What a line has that is no part of the entry, such as how
 //     the day is padded, is kept in [Style]. JSON is read with more tolerance
-//     than it is written: keys may come in any order, and new ones.
+//     than it is written: keys may come in any order, and new ones. That of
+//     systemd's journal is written as journalctl shows it in lines.
 //   - An entry that was written and is read again is the same entry, but for what
 //     the format has no room for ([Format.Says]) and for characters in names that
 //     it replaces.
@@ -264,7 +265,7 @@ var Formats = []Format{
 	{"extendedlog", "ProFTPD's log of commands, as it is unless told otherwise",
 		events(Transfer, Delete, Rename, Mkdir, Rmdir, Chmod, Login, Command), saysTransfer | SaysStatus | SaysTo | SaysZone | SaysCommand | SaysCode | SaysText,
 		nil, parseExtended, appendExtended},
-	{"syslog", "what Pure-FTPd, and vsftpd, tell the system's log", events(Transfer, Delete, Rename, Mkdir, Rmdir, Connect, Login, Logout, TLS, Command, Message),
+	{"syslog", "what Pure-FTPd, and vsftpd, tell the system's log, and what journalctl prints of it, in JSON or lines", events(Transfer, Delete, Rename, Mkdir, Rmdir, Connect, Login, Logout, TLS, Command, Message),
 		saysTransfer | SaysStatus | SaysTo | SaysPID | SaysRate | SaysTLS | SaysReason | SaysCommand | SaysText | SaysLevel, nil, parseSyslog, appendSyslog},
 }
 

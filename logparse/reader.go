@@ -52,6 +52,7 @@ type Counts struct {
 	TooLong   int64 // and those that were not tried
 	Ambiguous int64 // that could be read otherwise
 	Weekday   int64 // whose day of the week is not that of their date
+	Foreign   int64 // in the system's log, by other programs
 }
 
 // A Reader reads a log of any size, in memory that depends on nothing but the
@@ -128,6 +129,8 @@ func (r *Reader) Read(e *Entry) error {
 				r.counts.Weekday++
 			}
 			return nil
+		case err == errForeign:
+			r.counts.Foreign++
 		case err != errHeader:
 			r.counts.Bad++
 			return r.wrong(err)
@@ -166,6 +169,7 @@ func (r *Reader) fill() error {
 	if r.buf == nil {
 		r.buf = make([]byte, 0, block)
 	}
+	whole := 0 // what there is in whole lines
 	for idle := 0; r.err == nil; {
 		seen := len(r.buf)
 		var n int
@@ -176,31 +180,71 @@ func (r *Reader) fill() error {
 		} else if idle == maxIdle && r.err == nil {
 			r.err = io.ErrNoProgress
 		}
-		if end := bytes.LastIndexByte(r.buf[seen:], '\n') + 1; end > 0 {
-			return r.give(seen + end)
+		if seen == 0 && !r.long {
+			r.trim()
 		}
-		if len(r.buf) > MaxLine+1 {
+		if end := bytes.LastIndexByte(r.buf[min(seen, len(r.buf)):], '\n') + 1; end > 0 {
+			whole = seen + end
+		}
+		switch {
+		case whole > 0 && !r.undecided(r.buf[:whole]):
+			return r.give(whole)
+		case whole == 0 && len(r.buf) > MaxLine+1:
 			r.long = true
 			r.passed += int64(len(r.buf))
 			r.buf = r.buf[:0]
 		}
 	}
+	if whole > 0 {
+		return r.give(whole)
+	}
 	return r.rest()
+}
+
+// trim passes over what stands before the first character of a log and is no part
+// of a line: a hole, which who writes without O_APPEND into a file that was
+// truncated leaves there, and the mark by which some editors know UTF-8.
+func (r *Reader) trim() {
+	start := 0
+	for start < len(r.buf) && r.buf[start] == 0 {
+		start++
+	}
+	if r.offset == 0 && bytes.HasPrefix(r.buf[start:], []byte("\uFEFF")) {
+		start += len("\uFEFF")
+	}
+	if start > 0 {
+		r.passed += int64(start)
+		r.buf = r.buf[:copy(r.buf, r.buf[start:])]
+	}
+}
+
+// undecided tells whether these lines do not tell the format, and more may that are
+// still to come, as they do from a pipe.
+func (r *Reader) undecided(text []byte) bool {
+	if r.Format.Name != "" || r.err != nil || len(r.buf) > MaxLine || bytes.Count(text, []byte("\n")) >= sample {
+		return false
+	}
+	_, ok := Detect(string(text))
+	return !ok
 }
 
 // give hands out what is before end.
 func (r *Reader) give(end int) error {
 	r.text = string(r.buf[:end])
+	known := r.text
+	if r.err == io.EOF && !r.Growing { // the last line may have no end
+		known = string(r.buf)
+	}
 	r.buf = r.buf[:copy(r.buf, r.buf[end:])]
-	return r.find()
+	return r.find(known)
 }
 
-// find finds out the format, once.
-func (r *Reader) find() error {
+// find finds out the format, once, by some lines.
+func (r *Reader) find(text string) error {
 	if r.Format.Name != "" {
 		return nil
 	}
-	f, ok := Detect(r.text)
+	f, ok := Detect(text)
 	if !ok {
 		r.err = ErrUnknown
 		if r.Name != "" {
@@ -220,5 +264,5 @@ func (r *Reader) rest() error {
 	r.text = string(r.buf) + "\n"
 	r.offset-- // that is not there
 	r.buf = r.buf[:0]
-	return r.find()
+	return r.find(r.text)
 }

@@ -71,6 +71,43 @@ func TestGrowing(t *testing.T) {
 	}
 }
 
+// TestSlowly finds out the format of what comes line by line, also where the first
+// lines tell nothing.
+func TestSlowly(t *testing.T) {
+	for want, text := range map[string]string{
+		"1 log:1: not a line of this format|log:2: not a line of this format": "nonsense\nmore\n" + clfLine(1),
+		"3":                                   clfLine(1) + clfLine(2),
+		"0 log is in no format that is known": strings.Repeat("nonsense\n", 100) + clfLine(1),
+		"1 log:1: not a line of this format":  "nonsense\n" + strings.TrimSuffix(clfLine(1), "\n"),
+	} {
+		for name, from := range map[string]io.Reader{"byte for byte": iotest.OneByteReader(strings.NewReader(text)), "at once": strings.NewReader(text)} {
+			r := NewReader(from, Format{})
+			r.Name = "log"
+			sum, errs := drain(r)
+			if got := strings.TrimSpace(fmt.Sprint(sum, " ", strings.Join(errs, "|"))); got != want && (name != "at once" || sum != 0) {
+				t.Errorf("%s: %s, not %s", name, got, want)
+			}
+			if sum > 0 && r.Offset() != int64(len(text)) {
+				t.Errorf("%s: %d bytes of %d", name, r.Offset(), len(text))
+			}
+		}
+	}
+}
+
+// TestBeforeTheFirst has bytes before the first line that are no part of it.
+func TestBeforeTheFirst(t *testing.T) {
+	for name, before := range map[string]string{"hole": strings.Repeat("\x00", 1000), "long hole": strings.Repeat("\x00", 3*block+7), "mark": "\uFEFF"} {
+		for _, format := range []string{"", "clf"} {
+			text := before + clfLine(1) + clfLine(2)
+			f, _ := Find(format)
+			r := NewReader(strings.NewReader(text), f)
+			if sum, errs := drain(r); sum != 3 || errs != nil || r.Offset() != int64(len(text)) || r.Counts().Lines != 2 {
+				t.Errorf("%s: %d, %q, %d bytes of %d", name, sum, errs, r.Offset(), len(text))
+			}
+		}
+	}
+}
+
 // TestReaderFails passes on what its source says, also behind a good line.
 func TestReaderFails(t *testing.T) {
 	broken := errors.New("broken")
@@ -106,7 +143,7 @@ func TestDetect(t *testing.T) {
 		}
 		for line := range strings.Lines(string(text)) {
 			f, ok := Detect(line)
-			if bare := strings.Contains(line, "pam_listfile"); ok == bare || ok && f.Name != s.format {
+			if bare := strings.Contains(line, "pam_listfile") || strings.Contains(line, " blob data]"); ok == bare || ok && f.Name != s.format {
 				t.Errorf("%s is taken for %q: %s", s.file, f.Name, line)
 			}
 		}
@@ -121,7 +158,9 @@ func TestDetect(t *testing.T) {
 		}
 	}
 	glftpd := lines["xferlog-glftpd"][0] + "\n"
+	const cron = "Nov 22 13:54:03 ftp1 cron[7]: (root) CMD (true)\n"
 	for text, want := range map[string]string{
+		strings.Repeat(cron, sample):          "syslog",
 		glftpd:                                "xferlog-glftpd",
 		"nonsense\n" + clfLine(1):             "clf",
 		headW3C(time.Now()):                   "w3c",

@@ -9,7 +9,8 @@ import (
 
 // What stands before a message of the system's log: on the socket and in files
 // as RFC 3164 has it, with the times that rsyslog and journalctl may put there
-// instead.
+// instead; or the journal's JSON. Many programs write there, and what those say
+// that are no FTP servers is passed over.
 
 // stamps are the ways to write the time. Of those without a year it is the last in
 // which the day is not after Parser.Latest.
@@ -94,9 +95,17 @@ func appendStamp(line []byte, t time.Time, letter byte, zero bool) []byte {
 	return line
 }
 
+// errForeign is returned for what another program told the system's log.
+var errForeign = &partError{"message of an FTP server", "that of another program"}
+
 func parseSyslog(p *Parser, line string, e *Entry) error {
 	head := &e.Style.Syslog
-	if controlled(line) {
+	switch {
+	case strings.HasPrefix(line, "{"):
+		return p.journal(line, e)
+	case strings.HasPrefix(line, journalNote) && strings.HasSuffix(line, " --"):
+		return errHeader
+	case controlled(line):
 		return errForm
 	}
 	rest := line
@@ -117,7 +126,10 @@ func parseSyslog(p *Parser, line string, e *Entry) error {
 		head.Machine, tag = machine, behind
 	}
 	name, number, hasPID := strings.Cut(tag, "[")
-	if !ok || head.Machine == "" && strings.HasPrefix(rest, " ") || !slices.Contains(programs, name) {
+	switch known := slices.Contains(programs, name); {
+	case !known && !slices.ContainsFunc(programs, func(p string) bool { return strings.Contains(tag, p) }):
+		return errForeign
+	case !known, !ok, head.Machine == "" && strings.HasPrefix(rest, " "):
 		return wrong("message of an FTP server", rest)
 	}
 	head.Tag = name

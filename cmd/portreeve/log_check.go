@@ -56,6 +56,7 @@ type checkedLog struct {
 	TooLong   int64        `json:"too_long"`
 	Ambiguous int64        `json:"ambiguous"`
 	Weekday   int64        `json:"wrong_weekday"`
+	Foreign   int64        `json:"foreign"` // in the system's log, by other programs
 	First     time.Time    `json:"first,omitzero"`
 	Last      time.Time    `json:"last,omitzero"`
 	BadLines  []badLogLine `json:"bad_lines"`
@@ -154,7 +155,7 @@ func (c *logCheck) file(ctx context.Context, f *logfile.File) (found checkedLog)
 	counts := in.Counts()
 	found.Format = in.Format.Name
 	found.Lines, found.Entries, found.Bad, found.TooLong = counts.Lines, counts.Entries, counts.Bad, counts.TooLong
-	found.Ambiguous, found.Weekday = counts.Ambiguous, counts.Weekday
+	found.Ambiguous, found.Weekday, found.Foreign = counts.Ambiguous, counts.Weekday, counts.Foreign
 	return found
 }
 
@@ -185,6 +186,9 @@ func (c *logCheck) tell(found *checkedLog) {
 	}
 	if found.Weekday > 0 {
 		row("weekday", fmt.Sprintf("is wrong in %d", found.Weekday))
+	}
+	if found.Foreign > 0 {
+		row("foreign", fmt.Sprintf("%d, which other programs told the system's log", found.Foreign))
 	}
 	if !found.First.IsZero() {
 		row("first", found.First.In(c.zone).Format("2006-01-02 15:04:05 -0700"))
