@@ -178,7 +178,7 @@ func (l *altLog) open() error {
 		l.file = os.Stderr
 		return nil
 	}
-	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	f, err := openToAppend(l.path)
 	if err != nil {
 		return fmt.Errorf("AltLog: opening a log: %w", err)
 	}
@@ -186,6 +186,7 @@ func (l *altLog) open() error {
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("AltLog: %s is no file", l.path)
 	}
+	torn := err == nil && endsTorn(f, info.Size())
 	if err == nil && info.Size() == 0 && l.format.Header != nil {
 		_, err = f.WriteString(l.format.Header(time.Now()))
 	}
@@ -196,8 +197,30 @@ func (l *altLog) open() error {
 	if l.file != nil {
 		l.file.Close()
 	}
-	l.file, l.looked, l.torn = f, time.Now(), false
+	l.file, l.looked, l.torn = f, time.Now(), torn
 	return nil
+}
+
+// openToAppend opens a log to be written, and read if that is allowed: its last
+// line is looked at.
+func openToAppend(path string) (*os.File, error) {
+	const flags = os.O_APPEND | os.O_CREATE | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	f, err := os.OpenFile(path, os.O_RDWR|flags, 0o600)
+	if errors.Is(err, fs.ErrPermission) {
+		return os.OpenFile(path, os.O_WRONLY|flags, 0o600)
+	}
+	return f, err
+}
+
+// endsTorn tells whether the last line of a file has no end, as it is when the disk
+// was full or the machine went down: what is written behind it needs a new one.
+func endsTorn(f *os.File, size int64) bool {
+	var last [1]byte
+	if size == 0 {
+		return false
+	}
+	_, err := f.ReadAt(last[:], size-1)
+	return err == nil && last[0] != '\n'
 }
 
 // discard gives up a log that was never in force.
@@ -261,7 +284,10 @@ func (l *altLog) write(e *logparse.Entry) {
 	if l.torn { // the disk was full in the middle of a line
 		l.line = append(l.line, '\n')
 	}
-	l.line = l.format.AppendEntry(l.line, e)
+	before := len(l.line)
+	if l.line = l.format.AppendEntry(l.line, e); len(l.line) == before { // it has no words for that
+		return
+	}
 	n, err := l.file.Write(l.line)
 	if err == nil {
 		l.torn = false

@@ -164,6 +164,30 @@ func TestAltLogMoves(t *testing.T) {
 	})
 }
 
+// TestAltLogTorn opens a log whose last line was not written to its end: what comes
+// then has lines of its own. It is so, too, where the server may not read the log.
+func TestAltLogTorn(t *testing.T) {
+	format, _ := logparse.Find("clf")
+	path := filepath.Join(t.TempDir(), "log")
+	for text, want := range map[string]int{"": 1, "whole\n": 2, "torn": 2} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l := newAltLog("clf:"+path, path, format, slog.New(slog.DiscardHandler))
+		if err := l.open(); err != nil {
+			t.Fatal(err)
+		}
+		l.write(&logparse.Entry{Path: "/x", Direction: logparse.Upload})
+		l.write(&logparse.Entry{Event: logparse.Message, Text: "which this format has no line for"})
+		l.close()
+		got, _ := os.ReadFile(path)
+		lines := strings.Split(strings.TrimSuffix(string(got), "\n"), "\n")
+		if len(lines) != want || !strings.HasPrefix(string(got), text) || !strings.Contains(lines[want-1], `"PUT /x"`) {
+			t.Errorf("behind %q there is %q", text, got)
+		}
+	}
+}
+
 // TestAltLogRefused names what cannot be a log: nothing changes then.
 func TestAltLogRefused(t *testing.T) {
 	r := newRig(t)

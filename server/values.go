@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -355,6 +356,8 @@ func altLogs(p *[]string) config.Value {
 				return nil, fmt.Errorf("%q is no log format; there are %s", format, strings.Join(logparse.Names(), ", "))
 			case path != toStderr && !strings.HasPrefix(path, "/"):
 				return nil, fmt.Errorf("%q is neither an absolute path nor stderr", path)
+			case path != toStderr:
+				path = filepath.Clean(path) // one file has one name
 			}
 			list = append(list, format+":"+path)
 		}
