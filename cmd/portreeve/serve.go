@@ -95,6 +95,12 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	// Who reads what we log may go away, and no transfer is to end with it: asked
+	// for, the signal does nothing, and programs that we start do not inherit that.
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE)
+	defer signal.Stop(unread)
+
 	d := &daemon{env: e, source: source, started: time.Now(), level: new(slog.LevelVar)}
 	if err := d.openLog(cfg); err != nil {
 		return err
