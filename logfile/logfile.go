@@ -92,14 +92,20 @@ type finder struct {
 	errs    []error
 }
 
-// pattern adds the files of one. What is there by the very name is no pattern.
+// IsPattern tells whether an argument is one. What is there by the very name is not.
+func IsPattern(path string) bool {
+	_, err := os.Lstat(path)
+	return err != nil && strings.ContainsAny(path, `*?[`)
+}
+
+// pattern adds the files of one, or that of a path.
 func (f *finder) pattern(pattern string) {
 	if pattern == Stdin {
 		f.add(pattern, true)
 		return
 	}
 	paths := []string{pattern}
-	if _, err := os.Lstat(pattern); err != nil && strings.ContainsAny(pattern, `*?[`) {
+	if IsPattern(pattern) {
 		found, err := filepath.Glob(pattern)
 		switch {
 		case err != nil:
@@ -126,7 +132,8 @@ func (f *finder) pattern(pattern string) {
 
 // add adds a file, unless it is there. One that nobody named may be gone by now.
 func (f *finder) add(path string, named bool) {
-	file := &File{Path: path, Log: live(path), options: f.options, Format: f.options.Format}
+	file := &File{Path: path, options: f.options, Format: f.options.Format}
+	file.Log, _ = Live(path)
 	if err := file.look(); err != nil {
 		if named || !errors.Is(err, fs.ErrNotExist) {
 			f.errs = append(f.errs, err)

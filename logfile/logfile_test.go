@@ -103,10 +103,10 @@ func TestNames(t *testing.T) {
 		"ftp.log": "ftp.log", "ftp.log.1": "ftp.log", "ftp-20261101.log": "ftp.log", "ftp.1.log.gz": "ftp.log", "ftp2.log": "ftp2.log",
 		"xferlog.html": "xferlog.html", ".1": ".1",
 	} {
-		if got := live(name); got != want {
+		if got, _ := Live(name); got != want {
 			t.Errorf("%s is of %s, not of %s", name, got, want)
 		}
-		if got := live("a.1/" + name); got != "a.1/"+want {
+		if got, _ := Live("a.1/" + name); got != "a.1/"+want {
 			t.Errorf("a.1/%s is of %s", name, got)
 		}
 	}

@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,23 +33,22 @@ func names(name string) (logs []string) {
 	return logs
 }
 
-// live returns the path that a log had while it was written.
-func live(path string) string {
+// Live returns the path that a log had while it was written, and whether it is
+// called as one that was compressed since.
+func Live(path string) (log string, packed bool) {
 	folder, name := filepath.Split(path)
+	packed = only.MatchString(name)
 	if logs := names(name); len(logs) > 0 {
-		return folder + logs[0]
+		return folder + logs[0], packed
 	}
-	return path
+	return path, packed
 }
 
 // Rotated returns the files beside a log that were the log before. Where it is
 // itself one of these, there are none.
 func Rotated(path string) []string {
 	folder, name := filepath.Split(path)
-	if folder == "" {
-		folder = "."
-	}
-	entries, _ := os.ReadDir(folder) // what cannot be listed has none that we could read
+	entries, _ := os.ReadDir(cmp.Or(folder, ".")) // what cannot be listed has none that we could read
 	var found []string
 	for _, e := range entries {
 		if e.Name() == name || !strings.HasPrefix(e.Name(), stem(name)) {
@@ -56,7 +56,7 @@ func Rotated(path string) []string {
 		}
 		for _, log := range names(e.Name()) {
 			if log == name {
-				found = append(found, filepath.Join(folder, e.Name()))
+				found = append(found, folder+e.Name())
 				break
 			}
 		}

@@ -27,7 +27,7 @@ type logSource struct {
 	rotated  bool
 	rawNames bool
 	waits    bool     // files that are not there are awaited
-	waited   []string // these
+	named    []string // what is read, by arguments or by the configuration
 }
 
 func addLogSource(e *env, cmd *cobra.Command, s *logSource) {
@@ -40,6 +40,11 @@ func addLogSource(e *env, cmd *cobra.Command, s *logSource) {
 	fs.BoolVar(&s.rawNames, "raw-names", false, "xferlog is by a server that leaves blanks in the names of files")
 	addConfigFlag(cmd, &s.config)
 	fs.Lookup("config").Usage = "without a FILE, read the logs that AltLog names in this configuration `file`, with the rotated ones"
+}
+
+// patterns are those of what is named that are.
+func (s *logSource) patterns() []string {
+	return slices.DeleteFunc(slices.Clone(s.named), func(path string) bool { return path == logfile.Stdin || !logfile.IsPattern(path) })
 }
 
 // location returns the time zone.
@@ -88,11 +93,13 @@ func (s *logSource) files(args []string) (files []*logfile.File, faults int, err
 			return nil, 0, err
 		}
 	}
+	s.named = args
 	files, err = logfile.Find(args, o)
+	var waited bool
 	if s.waits {
-		s.waited, err = absent(err)
+		waited, err = absent(err)
 	}
-	if err == nil || len(files) == 0 && len(s.waited) == 0 {
+	if err == nil || len(files) == 0 && !waited {
 		return files, 0, err
 	}
 	complain(s.env, err.Error())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"sync"
 
@@ -32,7 +33,8 @@ func newLogTail(e *env) *cobra.Command {
 it goes on with those that are written, until it is interrupted, also when a log
 is renamed, compressed, truncated or made anew, or is not there for a while.
 What sessions write to a file that was rotated away is shown for ten minutes
-more.
+more. New logs that a pattern in quotes matches are followed within seconds; of
+logs with a date in their name, the latest is.
 
 ` + logFilesHelp + `
 
@@ -41,6 +43,7 @@ more.
 ` + exitStatusHelp,
 		Example: `  portreeve log tail
   portreeve log tail -f /var/log/xferlog
+  portreeve log tail -f '/srv/*/ftp-*.log'
   portreeve log tail -f -n 0 --outcome incomplete,failed --json | logger -t ftp`,
 	}
 	fs := cmd.Flags()
@@ -62,13 +65,16 @@ func runLogTail(ctx context.Context, e *env, opts logTailOptions, args []string)
 		return err
 	}
 	opts.source.waits = opts.follow
+	opts.source.named = args
+	matched := pathsLike(opts.source.patterns()) // before they are looked at: what comes later is new
 	r, err := newLogReading(&opts.source, &opts.filter, args, true)
 	if err != nil {
 		return err
 	}
 	t := logTail{logReading: r, printer: p, options: opts, logs: make(map[string]*tailedLog)}
-	for _, path := range opts.source.waited {
-		t.logs[path] = &tailedLog{path: path}
+	t.matched = matched
+	if opts.follow {
+		t.name()
 	}
 	if err := t.last(ctx); err != nil {
 		return r.end(err)
@@ -84,7 +90,8 @@ type logTail struct {
 	*logReading
 	printer *logPrinter
 	options logTailOptions
-	logs    map[string]*tailedLog
+	logs    map[string]*tailedLog // by what they are called while they are written
+	matched map[string]bool       // by patterns
 
 	mu sync.Mutex // guards the printer while many are followed
 }
@@ -92,23 +99,44 @@ type logTail struct {
 // A tailedLog is one whose end is shown.
 type tailedLog struct {
 	path  string
+	named bool            // to the letter
 	files []*logfile.File // oldest first
 	rows  []logRow
-	file  *logfile.File // that is written to
-	read  int64         // of it
+	file  *logfile.File    // that is written to
+	read  int64            // of it
+	state *logparse.Parser // by who read it
+}
+
+// name notes what is followed by the very name, unless it is there by another name,
+// too.
+func (t *logTail) name() {
+	for _, path := range t.options.source.named {
+		if path == logfile.Stdin || logfile.IsPattern(path) {
+			continue
+		}
+		info, err := os.Stat(path)
+		if err == nil && slices.ContainsFunc(t.files, func(f *logfile.File) bool { return f.Path != path && f.Is(info) }) {
+			continue
+		}
+		t.logs[path] = &tailedLog{path: path, named: true}
+	}
 }
 
 // last prints the last entries.
 func (t *logTail) last(ctx context.Context) error {
 	for _, f := range t.files {
-		l := t.logs[f.Log]
+		l := t.logs[f.Path] // who names a file that was rotated away means that
+		if l == nil {
+			l = t.logs[f.Log]
+		}
 		if l == nil {
 			l = &tailedLog{path: f.Log}
 			t.logs[f.Log] = l
 		}
-		if l.files = append(l.files, f); f.Path == f.Log || f.Path == logfile.Stdin {
-			l.file = f
-		}
+		l.files = append(l.files, f)
+	}
+	for _, l := range t.logs {
+		l.choose()
 	}
 	var rows []logRow
 	for _, path := range t.paths() {
@@ -134,6 +162,21 @@ func (t *logTail) last(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// choose finds the file that is written to: the one that is called as the log, or,
+// if a pattern has none such, the latest, since there are logs that have a date in
+// their names.
+func (l *tailedLog) choose() {
+	for _, f := range l.files {
+		if f.Path == l.path {
+			l.file = f
+			return
+		}
+	}
+	if last := len(l.files) - 1; last >= 0 && !l.named && l.files[last].Plain {
+		l.file = l.files[last]
+	}
 }
 
 // paths are those of the logs, in one order.
@@ -164,7 +207,7 @@ func (t *logTail) ending(ctx context.Context, l *tailedLog, f *logfile.File) ([]
 			continue
 		}
 		if f == l.file {
-			l.read = read
+			l.read, l.state = read.offset, read.state
 		}
 		for _, err := range faults {
 			t.complain(err, said)
@@ -173,19 +216,25 @@ func (t *logTail) ending(ctx context.Context, l *tailedLog, f *logfile.File) ([]
 	}
 }
 
-// part reads a part of a file, and returns where its last whole line ends.
-func (t *logTail) part(ctx context.Context, f *logfile.File, p logfile.Part, rows *ring, fault func(error)) (int64, error) {
+// reached is how far a file was read, and what its reader knew there.
+type reached struct {
+	offset int64 // where the last whole line ends
+	state  *logparse.Parser
+}
+
+// part reads a part of a file.
+func (t *logTail) part(ctx context.Context, f *logfile.File, p logfile.Part, rows *ring, fault func(error)) (reached, error) {
 	in, err := f.OpenPart(p)
 	if err != nil {
 		fault(err)
-		return 0, nil
+		return reached{}, nil
 	}
 	defer in.Close()
 	in.Growing = t.options.follow && f.Plain
 	n := 0
 	for e, err := range in.All() {
 		if n++; n%logfile.Often == 0 && ctx.Err() != nil {
-			return 0, context.Cause(ctx)
+			return reached{}, context.Cause(ctx)
 		}
 		if err != nil {
 			fault(err)
@@ -193,51 +242,7 @@ func (t *logTail) part(ctx context.Context, f *logfile.File, p logfile.Part, row
 			rows.add(t.printer.row(e))
 		}
 	}
-	return p.Offset + in.Offset(), nil
-}
-
-// follow prints what is written, until ctx ends or nobody reads it.
-func (t *logTail) follow(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var all sync.WaitGroup
-	for _, path := range t.paths() {
-		l := t.logs[path]
-		if l.path == logfile.Stdin {
-			continue
-		}
-		all.Go(func() {
-			if err := t.followLog(ctx, l); err != nil {
-				stop(err)
-			}
-		})
-	}
-	all.Wait()
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}
-
-func (t *logTail) followLog(ctx context.Context, l *tailedLog) error {
-	o := logfile.FollowOptions{From: l.file, Offset: l.read, All: true}
-	from := logfile.Follow(ctx, l.path, o)
-	defer from.Close()
-	zone, _ := t.options.source.location() // it was looked up before
-	format, _ := formatNamed("--from", t.options.source.from)
-	if len(l.files) > 0 {
-		format = l.files[len(l.files)-1].Format
-	}
-	for ctx.Err() == nil {
-		r := logparse.NewReader(from, format)
-		r.Zone, r.RawNames = zone, t.options.source.rawNames
-		for e, err := range r.All() {
-			if err := t.came(l, e, err); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return reached{p.Offset + in.Offset(), &in.Parser}, nil
 }
 
 // came prints an entry that was written, or what is wrong with it.
@@ -258,18 +263,18 @@ func (t *logTail) came(l *tailedLog, e *logparse.Entry, err error) error {
 	return cmp.Or(t.printer.print(t.printer.row(e)), t.printer.flush())
 }
 
-// absent returns the paths of files that are not there, of which an error tells,
-// and what else it tells.
-func absent(err error) (paths []string, rest error) {
+// absent tells whether an error tells of files that are not there, and returns
+// what else it tells.
+func absent(err error) (some bool, rest error) {
 	var others []error
 	for _, err := range joined(err) {
-		if missing, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(err, fs.ErrNotExist) {
-			paths = append(paths, missing.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			some = true
 			continue
 		}
 		others = append(others, err)
 	}
-	return paths, errors.Join(others...)
+	return some, errors.Join(others...)
 }
 
 // joined returns the errors that one joins.
