@@ -26,9 +26,17 @@ type Parser struct {
 // Parse reads one line, without its end. What an error leaves in the entry means
 // nothing.
 func (p *Parser) Parse(f *Format, line string, e *Entry) error {
+	if strings.IndexByte(line, '\n') >= 0 {
+		return errForm
+	}
+	return p.parse(f, line, e)
+}
+
+// parse is Parse for what is a line.
+func (p *Parser) parse(f *Format, line string, e *Entry) error {
 	*e = Entry{}
 	e.Style.Format = f.Name
-	if broken(line) {
+	if strings.IndexByte(line, '\r') >= 0 {
 		return errForm
 	}
 	if err := f.parse(p, line, e); err != nil {

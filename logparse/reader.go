@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"unsafe"
 )
 
 const (
@@ -63,6 +64,9 @@ type Reader struct {
 	Parser        // who reads the same log on, in another file, hands its Parser over
 	Name   string // of the file, for errors
 	Format Format // if it has no name it is found out, from the first block
+	// Lend tells that nothing of an entry is kept: its texts are there until the next
+	// is read. That spares copying the log.
+	Lend bool
 	// Growing tells that the log is being written: a last line that has no end
 	// yet is left for another reader, which begins at Offset.
 	Growing bool
@@ -70,6 +74,7 @@ type Reader struct {
 	from   io.Reader
 	buf    []byte // what was read and is no whole line yet
 	text   string // what is left of the block
+	lent   int    // of buf is text, if it lends
 	err    error  // why nothing more comes
 	long   bool   // of the line that comes next the beginning was passed over,
 	passed int64  // so many bytes
@@ -119,7 +124,7 @@ func (r *Reader) Read(e *Entry) error {
 		if line == "" {
 			continue
 		}
-		switch err = r.Parse(&r.Format, line, e); {
+		switch err = r.parse(&r.Format, line, e); {
 		case err == nil:
 			r.counts.Entries++
 			if e.Style.Ambiguous {
@@ -138,7 +143,12 @@ func (r *Reader) Read(e *Entry) error {
 	}
 }
 
-func (r *Reader) wrong(err error) error { return &LineError{r.Name, r.counts.Lines, err} }
+func (r *Reader) wrong(err error) error {
+	if part, ok := errors.AsType[*partError](err); ok && r.Lend {
+		err = wrong(part.part, strings.Clone(part.text)) // it is kept until it is told
+	}
+	return &LineError{r.Name, r.counts.Lines, err}
+}
 
 // line returns the next line without its end, or ErrTooLong for one.
 func (r *Reader) line() (string, error) {
@@ -169,6 +179,8 @@ func (r *Reader) fill() error {
 	if r.buf == nil {
 		r.buf = make([]byte, 0, block)
 	}
+	r.drop(r.lent)
+	r.lent = 0
 	whole := 0 // what there is in whole lines
 	for idle := 0; r.err == nil; {
 		seen := len(r.buf)
@@ -230,14 +242,23 @@ func (r *Reader) undecided(text []byte) bool {
 
 // give hands out what is before end.
 func (r *Reader) give(end int) error {
-	r.text = string(r.buf[:end])
+	if r.Lend {
+		r.text, r.lent = unsafe.String(&r.buf[0], end), end // nothing is read into it while there is some text left
+	} else {
+		r.text = string(r.buf[:end])
+	}
 	known := r.text
 	if r.err == io.EOF && !r.Growing { // the last line may have no end
 		known = string(r.buf)
 	}
-	r.buf = r.buf[:copy(r.buf, r.buf[end:])]
+	if !r.Lend {
+		r.drop(end)
+	}
 	return r.find(known)
 }
+
+// drop leaves what comes behind so many bytes.
+func (r *Reader) drop(n int) { r.buf = r.buf[:copy(r.buf, r.buf[n:])] }
 
 // find finds out the format, once, by some lines.
 func (r *Reader) find(text string) error {

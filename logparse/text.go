@@ -61,8 +61,16 @@ func smallCount(text string) (int, bool) {
 // span reads a number of seconds.
 func span(text string) (time.Duration, error) {
 	n, err := count(text)
-	if err != nil || n > maxSeconds {
+	if err != nil {
 		return 0, wrong("number of seconds", text)
+	}
+	return lasting(n)
+}
+
+// lasting is so many seconds.
+func lasting(n int64) (time.Duration, error) {
+	if n > maxSeconds {
+		return 0, wrong("number of seconds", strconv.FormatInt(n, 10))
 	}
 	return time.Duration(n) * time.Second, nil
 }
@@ -85,11 +93,34 @@ func word(text string) (first, rest string, ok bool) {
 	return text[:i], text[i+1:], true
 }
 
-// digits is word for one that is short.
-func digits(text string) (first, rest string, ok bool) {
+// number cuts off a word that is a number, as count reads it.
+func number(text string) (n int64, rest string, err error) {
 	for i := range len(text) {
-		if text[i] == ' ' {
+		d := text[i] - '0'
+		if d <= 9 && i < 18 {
+			n = n*10 + int64(d)
+			continue
+		}
+		if text[i] == ' ' && i > 0 && (text[0] != '0' || i == 1) {
+			return n, text[i+1:], nil
+		}
+		break
+	}
+	first, rest, ok := word(text)
+	if !ok {
+		return 0, "", errForm
+	}
+	n, err = count(first)
+	return n, rest, err
+}
+
+// address is word for one without control characters.
+func address(text string) (first, rest string, ok bool) {
+	for i := range len(text) {
+		if c := text[i]; c == ' ' {
 			return text[:i], text[i+1:], i > 0
+		} else if control(c) {
+			break
 		}
 	}
 	return "", "", false
@@ -169,11 +200,6 @@ func controlled(line string) bool {
 		}
 	}
 	return false
-}
-
-// broken tells whether there is the end of a line within it.
-func broken(line string) bool {
-	return strings.IndexByte(line, '\n') >= 0 || strings.IndexByte(line, '\r') >= 0
 }
 
 // appendEscaped adds a path as CLF and W3C have it: all but a few characters is %XX.

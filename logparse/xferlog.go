@@ -155,16 +155,18 @@ func (d *dialect) parse(p *Parser, line string, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	took, rest, ok := digits(rest)
-	host, rest, ok2 := word(rest)
-	bytes, rest, ok3 := digits(rest)
-	if !ok || !ok2 || !ok3 || controlled(host) {
-		return errForm
-	}
-	if e.Took, err = span(took); err != nil {
+	took, rest, err := number(rest)
+	if err != nil {
 		return err
 	}
-	if e.Bytes, err = count(bytes); err != nil {
+	if e.Took, err = lasting(took); err != nil {
+		return err
+	}
+	host, rest, ok := address(rest)
+	if !ok {
+		return errForm
+	}
+	if e.Bytes, rest, err = number(rest); err != nil {
 		return err
 	}
 	e.Host = known(host)
@@ -229,19 +231,38 @@ func (d *dialect) anywhere(p *Parser, text string, e *Entry) error {
 // usual reads what nearly every line has: names without blanks, and nothing that the
 // client's host said. The words behind the letters are then the user, the service, a
 // digit and a star, and there is no second place where four letters fit. Without
-// success the entry may have part of it, which is read again.
+// success nothing of the entry is changed.
 func (d *dialect) usual(text string, e *Entry) bool {
-	at := strings.IndexByte(text, ' ')
-	if at <= 0 {
+	path, _, ok := word(text)
+	if !ok {
 		return false
 	}
-	n := letters(text[at:])
-	if n == 0 || d.account(e, text[at+n:]) != nil || e.Xfer.Ident != "" || strings.IndexByte(e.User, ' ') >= 0 {
-		e.User, e.Status, e.Style.Short, e.Xfer = "", Unknown, false, Xfer{}
+	n := letters(text[len(path):])
+	if n == 0 {
 		return false
 	}
-	e.Path = known(text[:at])
-	e.kind(text[at : at+n])
+	user, rest, ok := word(text[len(path)+n:])
+	service, rest, ok2 := word(rest)
+	if !ok || !ok2 || len(rest) < len("0 *") || rest[0] != '0' && rest[0] != '1' || rest[1:3] != " *" {
+		return false
+	}
+	status, short := Unknown, false
+	switch rest[3:] {
+	case " c":
+		status = Whole
+	case " i":
+		status = Cut
+	case "":
+		short = true
+	default:
+		return false
+	}
+	if d.group && !short || service != "ftp" && !d.serves(service, short) {
+		return false
+	}
+	e.Path, e.User, e.Xfer.Auth, e.Status, e.Style.Short = known(path), known(user), rest[0], status, short
+	d.service(e, service)
+	e.kind(text[len(path) : len(path)+n])
 	return true
 }
 

@@ -2,7 +2,6 @@ package stats
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"portreeve/logparse"
@@ -41,12 +40,12 @@ const (
 type Collector struct {
 	options Options
 
-	read  Read
-	began bool
-	first int64 // second of the earliest entry
-	// waiting are entries that are not in what follows; see flush.
-	waiting []waiting
-	touched uint64 // so that what flush does first is done
+	read    Read
+	began   bool
+	first   int64 // second of the earliest entry
+	batch   batch // entries that are not in what follows; see flush
+	unnamed unnamed
+	touched uint64 // so that looking at something ahead of time is done
 
 	users, hosts, files table
 	// What more is known of users and hosts, by their numbers.
@@ -96,7 +95,7 @@ func NewCollector(o Options) *Collector {
 		o.Anonymous = []string{"ftp", "anonymous"}
 	}
 	c := &Collector{options: o, users: newTable(o.Keys), hosts: newTable(o.Keys), files: newTable(o.Keys), networks: newNames(), logins: newLogins(),
-		quarter: -1 << 62, waiting: make([]waiting, 0, batch)}
+		quarter: -1 << 62}
 	c.watch.sweeps.files = &c.files
 	c.crossed = make([]table, len(o.By))
 	for i := range c.crossed {
@@ -124,9 +123,7 @@ func (c *Collector) Add(e *logparse.Entry) {
 func (c *Collector) moved(e *logparse.Entry) {
 	at := e.Time.Unix()
 	wall := c.wall(e.Time, at)
-	one := seen{at: at, bytes: e.Bytes, took: int64(e.Took / time.Millisecond), what: whatOf(e)}
-	c.waiting = append(c.waiting, waiting{seen: one, wall: wall, user: e.User, host: e.Host, file: e.Path,
-		userHash: c.users.hash(e.User), hostHash: c.hosts.hash(e.Host), fileHash: c.files.hash(e.Path)})
+	one := seen{at: at, bytes: e.Bytes, took: int64(e.Took / time.Millisecond), offset: int32(c.offset), what: whatOf(e)}
 	if !c.began || at < c.first {
 		c.first, c.began = at, true
 	}
@@ -141,9 +138,43 @@ func (c *Collector) moved(e *logparse.Entry) {
 	for i, by := range c.options.By {
 		c.cross(&c.crossed[i], by, e, wall).add(&one)
 	}
-	if len(c.waiting) == cap(c.waiting) {
+	if c.users.full() || c.hosts.full() || c.files.full() {
+		c.flush()
+		c.room()
+	}
+	c.batch.add(&one)
+	if c.unnamed.add(e, &c.users, &c.hosts, &c.files); c.unnamed.full() {
+		c.name()
+	}
+	if c.batch.full() {
 		c.flush()
 	}
+}
+
+// name finds the numbers of the names of the last entries.
+func (c *Collector) name() {
+	u := &c.unnamed
+	for i := range u.list {
+		w := &u.list[i]
+		c.touched += c.users.home(w.user.hash).hash + c.hosts.home(w.host.hash).hash + c.files.home(w.file.hash).hash
+	}
+	list := c.batch.list[len(c.batch.list)-len(u.list):]
+	from := 0
+	for i := range u.list {
+		w, s := &u.list[i], &list[i]
+		s.user = c.users.wanted(u.text[from:w.user.end], w.user.hash)
+		s.host = c.hosts.wanted(u.text[w.user.end:w.host.end], w.host.hash)
+		s.file = c.files.wanted(u.text[w.host.end:w.file.end], w.file.hash)
+		from = w.file.end
+		if int(s.user) == len(c.days) {
+			c.days = append(c.days, calendar{})
+		}
+		if int(s.host) == len(c.network) {
+			c.network = append(c.network, c.networks.number(network(c.hosts.name(s.host))))
+		}
+		s.network = c.network[s.host]
+	}
+	u.clear()
 }
 
 // transferred counts how much, how long and how fast.
@@ -168,74 +199,57 @@ func (c *Collector) isAnonymous(user string) bool {
 	return false
 }
 
-// A waiting is an entry whose sums are not found yet. Each is somewhere else in
-// memory, which has to be waited for: it is done for many at once, since then the
-// processor waits for all of them together.
-type waiting struct {
-	seen
-	wall                         int64
-	user, host, file             string
-	userHash, hostHash, fileHash uint64
-}
-
-// batch is how many wait.
-const batch = 64
-
-// flush counts those that wait. It is to be called before anything is looked up.
+// flush counts those of the batch. It is to be called before anything is looked up.
 func (c *Collector) flush() {
-	c.room()
-	var touched uint64
-	for i := range c.waiting {
-		w := &c.waiting[i]
-		touched += c.users.slots[w.userHash&uint64(len(c.users.slots)-1)].hash
-		touched += c.hosts.slots[w.hostHash&uint64(len(c.hosts.slots)-1)].hash
-		touched += c.files.slots[w.fileHash&uint64(len(c.files.slots)-1)].hash
+	c.name()
+	list := c.batch.list
+	for i := range list {
+		c.watch.begin(&list[i])
+		c.files.cells[list[i].file].add(&list[i])
 	}
-	for i := range c.waiting {
-		c.number(&c.waiting[i])
+	for i := range list {
+		c.hosts.cells[list[i].host].add(&list[i])
 	}
-	for i := range c.waiting {
-		user := c.waiting[i].seen.user
-		if n := len(c.days[user].recent); n > 0 {
-			touched += uint64(c.days[user].recent[n-1].count)
+	c.batch.byUser(len(c.users.cells))
+	for _, user := range c.batch.users {
+		c.touched += uint64(c.users.cells[user].last) + uint64(len(c.days[user].recent)) + c.watch.touch(user)
+	}
+	order, next := c.batch.order, 0
+	for i, user := range c.batch.users {
+		c.aheadUser(i + early)
+		for range c.batch.of[user].n {
+			if next+early < len(order) {
+				c.touched += uint64(list[order[next+early]].at)
+			}
+			s := &list[order[next]]
+			next++
+			c.users.cells[user].add(s)
+			c.day(user, s.wall()).add(s)
+			c.watch.see(s)
 		}
-		touched += c.watch.touch(user)
 	}
-	c.touched = touched
-	for i := range c.waiting {
-		w := &c.waiting[i]
-		c.files.cells[w.seen.file].add(&w.seen)
-	}
-	for i := range c.waiting {
-		w := &c.waiting[i]
-		c.users.cells[w.seen.user].add(&w.seen)
-		c.hosts.cells[w.seen.host].add(&w.seen)
-		w.network = c.network[w.seen.host]
-	}
-	for i := range c.waiting {
-		w := &c.waiting[i]
-		c.day(w.seen.user, w.wall).add(w)
-		c.watch.see(&w.seen)
-	}
-	clear(c.waiting)
-	c.waiting = c.waiting[:0]
+	c.batch.clear()
+	c.watch.tidy()
 }
 
-// number gives an entry the numbers of its names.
-func (c *Collector) number(w *waiting) {
-	w.seen.user = c.users.at(w.user, w.userHash)
-	if int(w.seen.user) == len(c.days) {
-		c.days = append(c.days, calendar{})
+// early is how many before it is worked on something is looked at.
+const early = 8
+
+// aheadUser looks at what is known of a user of the batch, for the processor to have it
+// by then.
+func (c *Collector) aheadUser(i int) {
+	if i >= len(c.batch.users) {
+		return
 	}
-	w.seen.host = c.hosts.at(w.host, w.hostHash)
-	if int(w.seen.host) == len(c.network) {
-		c.network = append(c.network, c.networks.number(network(w.host)))
+	user := c.batch.users[i]
+	if n := len(c.days[user].recent); n > 0 {
+		c.touched += uint64(c.days[user].recent[n-1].count)
 	}
-	w.seen.file = c.files.at(w.file, w.fileHash)
+	c.touched += c.watch.touchWindows(user)
 }
 
-// room folds keys where a batch might find no room for its own, and tells the new
-// numbers of the others, if there are any.
+// room folds keys where there is no room for one more, and tells the new numbers of
+// the others, if there are any. The batch has to be flushed.
 func (c *Collector) room() (r renumbering) {
 	if c.users.full() {
 		r.users = c.users.shrink()
@@ -305,8 +319,8 @@ func (c *Collector) day(user uint32, wall int64) *day {
 }
 
 // add counts an entry.
-func (d *day) add(w *waiting) {
-	d.hours |= 1 << (floorDiv(w.wall, 3600) - floorDiv(w.wall, 86400)*24)
+func (d *day) add(w *seen) {
+	d.hours |= 1 << (floorDiv(w.wall(), 3600) - floorDiv(w.wall(), 86400)*24)
 	switch {
 	case w.what&deletion != 0:
 		d.deletes++
@@ -347,102 +361,6 @@ func (c *Collector) cross(t *table, by []Dimension, e *logparse.Entry, wall int6
 	}
 	key := string(c.key)
 	return &t.cells[t.at(key, t.hash(key))]
-}
-
-// hours are sums by hours of the zone's clocks.
-type hours struct {
-	number map[int64]int
-	cells  []cell
-	last   int64
-	at0    int // where the last is
-	other  cell
-	folded int64
-}
-
-// maxHours is how many are kept: 57 years.
-const maxHours = 500_000
-
-func (h *hours) at(number int64) *cell {
-	if number == h.last && len(h.cells) > 0 && h.at0 >= 0 {
-		return &h.cells[h.at0]
-	}
-	i, ok := h.number[number]
-	if !ok {
-		if len(h.cells) >= maxHours {
-			h.folded++
-			return &h.other
-		}
-		if h.number == nil {
-			h.number = make(map[int64]int)
-		}
-		i = len(h.cells)
-		h.cells = append(h.cells, cell{})
-		h.number[number] = i
-	}
-	h.last, h.at0 = number, i
-	return &h.cells[i]
-}
-
-// A kind is what entries have in common beyond names and times.
-type kind struct {
-	event                        logparse.Event
-	direction                    logparse.Direction
-	status                       logparse.Status
-	mode                         byte
-	ascii                        bool
-	service, tls, client, reason string
-}
-
-func kindOf(e *logparse.Entry) kind {
-	return kind{e.Event, e.Direction, e.Status, e.Xfer.Mode, e.Xfer.ASCII, e.Xfer.Service, e.TLS, e.Client, e.Reason}
-}
-
-// entry is one of that kind.
-func (k *kind) entry() logparse.Entry {
-	return logparse.Entry{Event: k.event, Direction: k.direction, Status: k.status, TLS: k.tls, Client: k.client, Reason: k.reason,
-		Xfer: logparse.Xfer{Mode: k.mode, ASCII: k.ascii, Service: k.service}}
-}
-
-// kinds are sums by kind.
-type kinds struct {
-	number map[kind]int
-	list   []kind
-	cells  []cell
-	last   int // that was looked for
-	other  cell
-	folded int64
-}
-
-// maxKinds is how many are kept. Software at the other end can call itself
-// anything.
-const maxKinds = 20_000
-
-func (k *kinds) at(e *logparse.Entry) *cell {
-	is := kindOf(e)
-	if k.last < len(k.list) && k.list[k.last] == is {
-		return &k.cells[k.last]
-	}
-	for i := range min(len(k.list), 16) { // the most that xferlog has, without a hash
-		if k.list[i] == is {
-			k.last = i
-			return &k.cells[i]
-		}
-	}
-	i, ok := k.number[is]
-	if !ok {
-		if len(k.list) >= maxKinds {
-			k.folded++
-			return &k.other
-		}
-		if k.number == nil {
-			k.number = make(map[kind]int)
-		}
-		is.service, is.tls, is.client, is.reason = strings.Clone(is.service), strings.Clone(is.tls), strings.Clone(is.client), strings.Clone(is.reason)
-		i = len(k.list)
-		k.list, k.cells = append(k.list, is), append(k.cells, cell{})
-		k.number[is] = i
-	}
-	return &k.cells[i]
 }
 
 // A spread is how values are spread.

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"maps"
+	"math/bits"
 	"slices"
 )
 
@@ -10,7 +11,8 @@ import (
 // ends, nearly, and reach back as long as they took; so what happened more than
 // the ring ago is settled.
 type crowd struct {
-	ring   []int32 // by second, how many more there are than in the one before
+	ring   []int32  // by second, how many more there are than in the one before
+	marks  []uint64 // a bit for each second of the ring at which that may not be 0
 	began  bool
 	first  int64   // the end of the first
 	newest int64   // the latest end
@@ -60,32 +62,50 @@ func (c *crowd) add(end, took int64) {
 		c.newest = end
 	}
 	start, end = max(start, c.next), max(end, c.next)
-	c.ring[start&crowdMask]++
-	c.ring[(end+1)&crowdMask]--
+	c.change(start, 1)
+	c.change(end+1, -1)
+}
+
+// change changes how many there are from a second on.
+func (c *crowd) change(at int64, n int32) {
+	i := at & crowdMask
+	c.ring[i] += n
+	c.marks[i/64] |= 1 << (i % 64)
 }
 
 func (c *crowd) begin(first int64) {
 	c.began, c.first, c.newest, c.next = true, first, first, first
-	c.ring = make([]int32, crowdRing)
+	c.ring, c.marks = make([]int32, crowdRing), make([]uint64, crowdRing/64)
 	c.minutes = make(map[int64]*crowdHour)
 }
 
 // settle counts the seconds before one.
 func (c *crowd) settle(before int64) {
-	for ; c.next < before; c.next++ {
-		if c.next > c.newest+1 { // nothing is there any more
+	for c.next < before {
+		change := c.marked(min(before, c.newest+2)) // behind that there is nothing
+		if c.level > 0 {
+			c.note(c.next, change, c.level)
+		}
+		if c.next = change; change >= before || change > c.newest+1 {
 			c.next = before
 			return
 		}
-		change := &c.ring[c.next&crowdMask]
-		if *change != 0 {
-			c.level += int64(*change)
-			*change = 0
-		}
-		if c.level > 0 {
-			c.note(c.next, c.level)
+		i := change & crowdMask
+		c.level += int64(c.ring[i])
+		c.ring[i] = 0
+		c.marks[i/64] &^= 1 << (i % 64)
+	}
+}
+
+// marked returns the first second from next on at which something changes, or a
+// limit.
+func (c *crowd) marked(limit int64) int64 {
+	for at := c.next; at < limit; at = (at | 63) + 1 {
+		if word := c.marks[at&crowdMask/64] >> (at & 63); word != 0 {
+			return min(at+int64(bits.TrailingZeros64(word)), limit)
 		}
 	}
+	return max(limit, c.next)
 }
 
 // hour returns the minutes of an hour; of those that cannot be kept, ones that
@@ -105,15 +125,20 @@ func (c *crowd) hour(number int64) *crowdHour {
 	return h
 }
 
-func (c *crowd) note(at, level int64) {
-	if level > c.most {
-		c.most, c.at = level, at
+// note counts the seconds from one to before another, in which there are so many.
+func (c *crowd) note(from, to, level int64) {
+	if level > c.most && from < to {
+		c.most, c.at = level, from
 	}
-	hour := floorDiv(at, 3600)
-	h := c.hour(hour)
-	m := (at - hour*3600) / 60
-	h.most[m] = max(h.most[m], uint32(level))
-	h.sum[m] += uint32(level)
+	for from < to {
+		hour := floorDiv(from, 3600)
+		h := c.hour(hour)
+		m := (from - hour*3600) / 60
+		end := min(hour*3600+m*60+60, to)
+		h.most[m] = max(h.most[m], uint32(level))
+		h.sum[m] += uint32(level * (end - from))
+		from = end
+	}
 }
 
 // merge adds a crowd whose entries come after ours.
@@ -132,8 +157,8 @@ func (c *crowd) merge(later *crowd) {
 			c.head = append(c.head, start)
 		}
 		if start = max(start, c.next); start < later.first {
-			c.ring[start&crowdMask]++
-			c.ring[later.first&crowdMask]--
+			c.change(start, 1)
+			c.change(later.first, -1)
 			c.newest = max(c.newest, later.first)
 		}
 	}
@@ -150,13 +175,13 @@ func (c *crowd) merge(later *crowd) {
 	}
 	c.lost += later.lost
 	c.last = nil
-	c.ring, c.newest, c.next, c.level = later.ring, max(c.newest, later.newest), later.next, later.level
+	c.ring, c.marks, c.newest, c.next, c.level = later.ring, later.marks, max(c.newest, later.newest), later.next, later.level
 }
 
 // copy returns one that can be finished while this goes on.
 func (c *crowd) copy() crowd {
 	twin := *c
-	twin.ring, twin.head, twin.last = slices.Clone(c.ring), slices.Clone(c.head), nil
+	twin.ring, twin.marks, twin.head, twin.last = slices.Clone(c.ring), slices.Clone(c.marks), slices.Clone(c.head), nil
 	twin.minutes = make(map[int64]*crowdHour, len(c.minutes))
 	for number, h := range c.minutes {
 		hour := *h
@@ -179,9 +204,9 @@ func (c *crowd) finish() {
 	before := crowd{}
 	before.begin(max(starts[0], c.first-crowdRing/2))
 	for _, start := range starts {
-		before.ring[max(start, before.first)&crowdMask]++
+		before.change(max(start, before.first), 1)
 	}
-	before.ring[c.first&crowdMask] -= int32(len(starts))
+	before.change(c.first, -int32(len(starts)))
 	before.newest = c.first
 	before.settle(c.first)
 	if before.most > c.most || before.most == c.most && before.at < c.at {
@@ -300,7 +325,7 @@ func (c *crowd) load(d *decoder) {
 			d.fail()
 			return
 		}
-		c.ring[at&crowdMask] = int32(d.varint())
+		c.change(at, int32(d.varint()))
 	}
 	for range d.length(121) {
 		h, number := new(crowdHour), d.varint()

@@ -1,52 +1,49 @@
 package stats
 
-// An attempt is what is tried again.
-type attempt struct{ user, host, file uint32 }
+import "slices"
 
-// attempt finds out whether an incomplete transfer is tried again.
-func (w *watcher) attempt(s *seen) {
-	if s.what&deletion != 0 {
-		return
-	}
-	key := attempt{s.user, s.host, s.file}
-	w.again(key, s)
+// An attempt is an incomplete transfer of a user that may be tried again.
+type attempt struct {
+	host, file uint32
+	at         int64
+}
+
+// attempt finds out whether a transfer is another try, and notes it if there may be
+// one more.
+func (w *watcher) attempt(u *watched, s *seen) {
+	w.again(u, s)
 	if s.what&whole != 0 {
 		return
 	}
 	w.wasted += s.bytes
-	if w.failed == nil {
-		w.failed = make(map[attempt]int64)
+	before := len(u.failed)
+	if before > 0 { // an hour late is as late as lines are
+		u.failed = slices.DeleteFunc(u.failed, func(a attempt) bool { return a.at < s.at-hourLong })
 	}
-	if len(w.failed) >= max(w.crowded, fewFailed) {
-		w.forgetLate(s.at)
+	if len(u.failed) == maxFailed {
+		u.failed = slices.Delete(u.failed, 0, 1)
+		w.lost++
 	}
-	if len(w.failed) >= maxFailed {
-		w.forgetFailed(s.at)
-	}
-	w.failed[key] = s.at
-}
-
-// forgetLate forgets attempts that nobody can try again in time, also on lines that
-// are late. The table is looked at for each transfer, and is to stay small for that.
-func (w *watcher) forgetLate(now int64) {
-	for k, at := range w.failed {
-		if at < now-2*tenMinutes {
-			delete(w.failed, k)
-		}
-	}
-	w.crowded = min(2*len(w.failed), maxFailed)
+	u.failed = append(u.failed, attempt{s.host, s.file, s.at})
+	u.failedAt = max(u.failedAt, s.at)
+	w.held += len(u.failed) - before
 }
 
 // again counts an attempt after one that failed.
-func (w *watcher) again(key attempt, s *seen) {
-	if len(w.failed) == 0 {
+func (w *watcher) again(u *watched, s *seen) {
+	if len(u.failed) == 0 || s.at-u.failedAt > tenMinutes {
+		return // the usual case
+	}
+	i := len(u.failed) - 1 // one from before may be there still
+	for i >= 0 && (u.failed[i].host != s.host || u.failed[i].file != s.file) {
+		i--
+	}
+	if i < 0 {
 		return
 	}
-	at, ok := w.failed[key]
-	if !ok {
-		return
-	}
-	delete(w.failed, key)
+	at := u.failed[i].at
+	u.failed = slices.Delete(u.failed, i, i+1)
+	w.held--
 	if s.at-at > tenMinutes {
 		return
 	}
@@ -54,34 +51,4 @@ func (w *watcher) again(key attempt, s *seen) {
 	if s.what&whole != 0 {
 		w.mended++
 	}
-}
-
-// forgetFailed makes room: it leaves those that may still be tried again, and
-// nothing if these are too many, since looking through them takes time.
-func (w *watcher) forgetFailed(now int64) {
-	for k, at := range w.failed {
-		if at < now-tenMinutes {
-			delete(w.failed, k)
-		}
-	}
-	if len(w.failed) > maxFailed/2 {
-		w.lost += int64(len(w.failed))
-		clear(w.failed)
-	}
-}
-
-// mergeFailed adds what a watcher saw afterwards.
-func (w *watcher) mergeFailed(later *watcher) {
-	if w.failed == nil {
-		w.failed = make(map[attempt]int64)
-	}
-	for key, at := range later.failed {
-		w.failed[key] = at
-	}
-	if len(w.failed) >= maxFailed {
-		w.forgetFailed(later.latest)
-	}
-	w.retried += later.retried
-	w.mended += later.mended
-	w.wasted += later.wasted
 }

@@ -16,7 +16,7 @@ import (
 
 // A state is what a collector knows, so that reading a log can go on where it was
 // left. Its numbers are varints; a change of anything here needs another magic.
-const stateMagic = "portreeve statistics 3\n"
+const stateMagic = "portreeve statistics 4\n"
 
 // ErrOther is returned for a state of other options: what it counted cannot be
 // counted otherwise.

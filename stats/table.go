@@ -25,11 +25,14 @@ type table struct {
 // can have names of 64 KiB.
 const maxText = 256 << 20
 
+// leastKeys is the smallest limit: half of the keys have to be worth something.
+const leastKeys = 256
+
 // dropped is the new number of a key that was folded.
 const dropped = ^uint32(0)
 
 func newTable(limit int) table {
-	return table{names: newNames(), limit: max(limit, 4*batch)}
+	return table{names: newNames(), limit: max(limit, leastKeys)}
 }
 
 // at returns the number of a key, of which the hash is given. If full it must be
@@ -45,8 +48,16 @@ func (t *table) at(key string, hash uint64) uint32 {
 	return n
 }
 
-// full tells whether a batch of keys might find no room.
-func (t *table) full() bool { return len(t.cells)+batch > t.limit || len(t.text) >= maxText }
+// wanted is at for a key that is known most likely, and is made a string only if not.
+func (t *table) wanted(key []byte, hash uint64) uint32 {
+	if s := t.find(hash); s.after > 0 {
+		return s.after - 1
+	}
+	return t.at(string(key), hash)
+}
+
+// full tells whether there is no room for those that wait and another key.
+func (t *table) full() bool { return len(t.cells)+slack > t.limit || len(t.text) >= maxText }
 
 // shrink folds half of the keys, and returns the new number of each.
 func (t *table) shrink() []uint32 {
@@ -64,7 +75,7 @@ func (t *table) shrink() []uint32 {
 	best(len(rank)/4, (*cell).count)
 	best(len(rank)/4, (*cell).bytes)
 	small := newTable(t.limit)
-	small.seed = t.seed // those that wait have their hashes
+	small.seed = t.seed // whoever waits for room has a hash
 	small.other, small.folded, small.floor = t.other, t.folded, t.floor
 	small.missing = []int64{}
 	numbers := make([]uint32, len(t.cells))
@@ -142,6 +153,9 @@ func (n *names) numbered(text string, hash uint64) uint32 {
 	return uint32(len(n.ends) - 1)
 }
 
+// home is where a hash is looked for first.
+func (n *names) home(hash uint64) *slot { return &n.slots[hash&uint64(len(n.slots)-1)] }
+
 // find returns the slot of a hash, or a free one.
 func (n *names) find(hash uint64) *slot {
 	mask := uint64(len(n.slots) - 1)
@@ -201,7 +215,7 @@ func (t *table) write(e *encoder) {
 func (t *table) load(d *decoder) {
 	n := d.length(8) // a cell has eight bytes at least
 	total := uint64(0)
-	more := n/16 + batch // for what will come
+	more := n/16 + leastKeys // for what will come
 	t.ends = make([]uint32, n, n+more)
 	for i := range t.ends {
 		total += d.uvarint()

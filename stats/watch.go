@@ -20,16 +20,6 @@ type day struct {
 	deleted    int64 // bytes
 }
 
-// A seen is an entry as the rules take it: names are numbers, the same for the
-// same name.
-type seen struct {
-	user, host, network, file uint32
-	at                        int64 // as Unix counts
-	bytes                     int64
-	took                      int64 // milliseconds
-	what                      what
-}
-
 // What an entry was.
 type what uint8
 
@@ -62,9 +52,7 @@ func whatOf(e *logparse.Entry) what {
 type watcher struct {
 	users   []watched
 	sights  int // of all users
-	held    int // loads, deletes and places of all users
-	failed  map[attempt]int64
-	crowded int // how many failed are to be before some are forgotten, if not fewFailed
+	held    int // loads, deletes, places and failed of all users
 	best    map[ruleUser]extreme
 	sweeps  sweeps
 	head    []seen // of the first hour
@@ -80,11 +68,10 @@ type watcher struct {
 const (
 	maxHead   = 100_000
 	maxSights = 1 << 20
-	maxRoams  = 1000 // networks of a user, for whom another one is no news then
-	maxFailed = 1 << 16
-	fewFailed = 64   // of which none is worth to be forgotten
+	maxRoams  = 64   // networks of a user, for whom another one is no news then
 	maxWindow = 4096 // downloads of a user in a window, or deletes
 	maxPlaces = 256  // networks of a user in a window
+	maxFailed = 256  // incomplete transfers of a user that may be tried again
 	maxHeld   = 1 << 20
 	maxBest   = 1 << 16
 )
@@ -111,7 +98,10 @@ type watched struct {
 	files   map[uint32]int32
 	deletes []int64 // of ten minutes, in order of time
 	places  []place // the networks of an hour
-	sights  []sight // by network
+	failed  []attempt
+	// failedAt is when the last of them was, or later.
+	failedAt int64
+	sights   []sight // by network
 }
 
 type load struct {
@@ -142,8 +132,9 @@ type extreme struct {
 	at int64 // when it was reached
 }
 
-// see shows an entry.
-func (w *watcher) see(s *seen) {
+// begin shows an entry before anything of those in the same batch is seen: they come
+// in the order of the log.
+func (w *watcher) begin(s *seen) {
 	if len(w.head) == 0 && w.began == 0 {
 		w.began = s.at
 	}
@@ -154,30 +145,47 @@ func (w *watcher) see(s *seen) {
 			w.lost++
 		}
 	}
+}
+
+// see shows an entry. Those of a user come in the order of the log, and different
+// users in any.
+func (w *watcher) see(s *seen) {
 	u := w.windows(s)
 	w.network(u, s)
 	u.count++
-	w.attempt(s)
 	if s.what&deletion == 0 {
+		w.attempt(u, s)
 		w.run(u, s)
 	}
 }
 
+// tidy is called when all that came before the latest entry was seen.
+func (w *watcher) tidy() {
+	if w.held > maxHeld {
+		w.release(w.latest)
+	}
+}
+
 // touch looks at what see will look at, for the processor to have it by then.
-func (w *watcher) touch(user uint32) (touched uint64) {
+func (w *watcher) touch(user uint32) uint64 {
 	if int64(user) >= int64(len(w.users)) {
 		return 0
 	}
 	u := &w.users[user]
-	touched = uint64(u.count)
+	return uint64(u.count) + uint64(len(u.places)) + uint64(len(u.sights))
+}
+
+// touchWindows does so when touch was there.
+func (w *watcher) touchWindows(user uint32) (touched uint64) {
+	if int64(user) >= int64(len(w.users)) {
+		return 0
+	}
+	u := &w.users[user]
 	if n := len(u.places); n > 0 {
 		touched += uint64(u.places[n-1].at)
 	}
 	if n := len(u.loads); n > 0 {
 		touched += uint64(u.loads[n-1].at)
-	}
-	if n := len(u.sights); n > 0 {
-		touched += uint64(u.sights[n/2].network)
 	}
 	return touched
 }
@@ -196,9 +204,6 @@ func (w *watcher) windows(s *seen) *watched {
 		w.downloaded(u, s)
 	}
 	w.place(u, s)
-	if w.held > maxHeld {
-		w.release(w.latest)
-	}
 	return u
 }
 
@@ -297,9 +302,9 @@ func (w *watcher) merge(later *watcher, r renumbering) {
 		if s.user == dropped {
 			continue
 		}
-		w.windows(s)
+		u := w.windows(s)
 		if s.what&deletion == 0 {
-			w.again(attempt{s.user, s.host, s.file}, s)
+			w.again(u, s)
 		}
 	}
 	for i := range later.users {
@@ -323,14 +328,17 @@ func (w *watcher) merge(later *watcher, r renumbering) {
 	for key, e := range later.best {
 		w.reached(key.rule, &seen{user: key.user, at: e.at}, e.n)
 	}
-	w.mergeFailed(later)
 	w.mergeSweeps(later)
+	w.retried += later.retried
+	w.mended += later.mended
+	w.wasted += later.wasted
 	w.latest = max(w.latest, later.latest)
 	w.lost += later.lost
 	w.held = 0
 	for i := range w.users {
 		w.held += w.users[i].held()
 	}
+	w.tidy()
 }
 
 // follow puts behind what a user did what he did then. The windows of who did
@@ -359,6 +367,9 @@ func (u *watched) follow(later *watched, since int64) {
 	if n := len(later.places); n > 0 && later.places[n-1].at >= since {
 		u.places = later.places
 	}
+	u.failed = append(u.failed, later.failed...)
+	u.failed = u.failed[max(len(u.failed)-maxFailed, 0):]
+	u.failedAt = max(u.failedAt, later.failedAt)
 }
 
 // renumber changes the numbers of names; what is about a dropped one is forgotten.
@@ -384,6 +395,10 @@ func (w *watcher) renumber(r renumbering) {
 		for j := range u.places {
 			u.places[j].network = of(r.networks, u.places[j].network)
 		}
+		for j := range u.failed {
+			u.failed[j].host, u.failed[j].file = of(r.hosts, u.failed[j].host), of(r.files, u.failed[j].file)
+		}
+		u.failed = slices.DeleteFunc(u.failed, func(a attempt) bool { return a.host == dropped || a.file == dropped })
 		if r.networks != nil {
 			u.lately = [4]uint32{}
 			for j := range u.sights {
@@ -402,10 +417,6 @@ func (w *watcher) renumber(r renumbering) {
 		s := &w.head[i]
 		s.user, s.host, s.network, s.file = of(r.users, s.user), of(r.hosts, s.host), of(r.networks, s.network), of(r.files, s.file)
 	}
-	w.failed = moved(w.failed, func(k attempt) (attempt, bool) {
-		k = attempt{of(r.users, k.user), of(r.hosts, k.host), of(r.files, k.file)}
-		return k, k.user != dropped && k.host != dropped && k.file != dropped
-	})
 	w.best = moved(w.best, func(k ruleUser) (ruleUser, bool) {
 		k.user = of(r.users, k.user)
 		return k, k.user != dropped

@@ -16,16 +16,6 @@ func (w *watcher) write(e *encoder) {
 	for i := range w.users {
 		w.users[i].write(e, w.began, w.latest)
 	}
-	failed := sortedKeys(w.failed, func(a, b attempt) int {
-		return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.host, b.host), cmp.Compare(a.file, b.file))
-	})
-	failed = slices.DeleteFunc(failed, func(k attempt) bool { return w.failed[k] < w.latest-tenMinutes })
-	e.uvarint(uint64(len(failed)))
-	for _, key := range failed {
-		for _, n := range [...]int64{int64(key.user), int64(key.host), int64(key.file), w.failed[key]} {
-			e.varint(n)
-		}
-	}
 	e.uvarint(uint64(len(w.best)))
 	for _, key := range sortedKeys(w.best, func(a, b ruleUser) int { return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.user, b.user)) }) {
 		b := w.best[key]
@@ -72,6 +62,11 @@ func (u *watched) write(e *encoder, began, latest int64) {
 		e.varint(u.places[i].at)
 		e.varint(int64(u.places[i].network))
 	}
+	for _, i := range left(len(u.failed), func(i int) int64 { return u.failed[i].at }, hourLong) {
+		e.varint(u.failed[i].at)
+		e.varint(int64(u.failed[i].host))
+		e.varint(int64(u.failed[i].file))
+	}
 	e.uvarint(uint64(len(u.sights)))
 	last := uint32(0)
 	for _, one := range u.sights {
@@ -87,17 +82,11 @@ func (w *watcher) load(d *decoder) {
 	for _, n := range [...]*int64{&w.began, &w.latest, &w.retried, &w.mended, &w.wasted, &w.lost} {
 		*n = d.varint()
 	}
-	w.users = make([]watched, d.length(7))
+	w.users = make([]watched, d.length(8))
 	for i := range w.users {
 		w.users[i].load(d, w.began)
 		w.sights += len(w.users[i].sights)
 		w.held += w.users[i].held()
-	}
-	if n := d.length(4); n > 0 {
-		w.failed = make(map[attempt]int64, n)
-		for range n {
-			w.failed[attempt{d.number(), d.number(), d.number()}] = d.varint()
-		}
 	}
 	if n := d.length(4); n > 0 {
 		w.best = make(map[ruleUser]extreme, n)
@@ -128,6 +117,12 @@ func (u *watched) load(d *decoder, began int64) {
 	}
 	for range d.length(2) {
 		u.places = append(u.places, place{d.varint(), d.number()})
+	}
+	for range d.length(3) {
+		one := attempt{at: d.varint()}
+		one.host, one.file = d.number(), d.number()
+		u.failed = append(u.failed, one)
+		u.failedAt = max(u.failedAt, one.at)
 	}
 	if n := d.length(3); n > 0 {
 		u.sights = make([]sight, n)

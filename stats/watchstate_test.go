@@ -16,7 +16,7 @@ func FuzzLoadRules(f *testing.F) {
 	entries := append(randomLogins(r), randomSessions(r)...)
 	fill := func(w *watcher, l *logins, s *sessions) {
 		for i := range list {
-			w.see(&list[i])
+			w.show(&list[i])
 		}
 		for i := range entries {
 			if entries[i].Event == logparse.Login {

@@ -3,7 +3,7 @@ package stats
 import "slices"
 
 // held is how much of windows is kept of a user.
-func (u *watched) held() int { return len(u.loads) + len(u.deletes) + len(u.places) }
+func (u *watched) held() int { return len(u.loads) + len(u.deletes) + len(u.places) + len(u.failed) }
 
 // deleted looks at how many deletes there are within ten minutes.
 func (w *watcher) deleted(u *watched, s *seen) {
@@ -139,6 +139,7 @@ func (w *watcher) release(now int64) {
 		if n := len(u.places); n > 0 && u.places[n-1].at <= now-hourLong {
 			u.places = nil
 		}
+		u.failed = slices.DeleteFunc(u.failed, func(a attempt) bool { return a.at < now-tenMinutes })
 		held += u.held()
 	}
 	if w.held = held; held <= maxHeld/2 {
@@ -148,6 +149,6 @@ func (w *watcher) release(now int64) {
 	w.held = 0
 	for i := range w.users {
 		u := &w.users[i]
-		u.loads, u.gone, u.files, u.deletes, u.places = nil, 0, nil, nil, nil
+		u.loads, u.gone, u.files, u.deletes, u.places, u.failed = nil, 0, nil, nil, nil, nil
 	}
 }

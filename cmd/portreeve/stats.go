@@ -390,6 +390,7 @@ func (c *counting) opened(in *logfile.Input, err error) (stats.Lines, error) {
 	c.opening.Lock()
 	defer c.opening.Unlock()
 	c.inputs = append(c.inputs, in)
+	in.Lend = true // a collector keeps nothing of an entry
 	return in, nil
 }
 
