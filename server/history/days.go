@@ -3,7 +3,6 @@ package history
 import (
 	"cmp"
 	"encoding/binary"
-	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -11,9 +10,12 @@ import (
 	"portreeve/logparse"
 )
 
-// A Sum is what a user did in some days.
+// A Sum is what a user did in some days, or what was done to a path or from an
+// address.
 type Sum struct {
-	User       string `json:"user"`
+	User       string `json:"user,omitempty"` // one of these
+	Path       string `json:"path,omitempty"`
+	Addr       string `json:"addr,omitempty"`
 	Uploads    int64  `json:"uploads"`
 	Downloads  int64  `json:"downloads"`
 	Incomplete int64  `json:"incomplete"`
@@ -25,6 +27,9 @@ type Sum struct {
 // maxDays is how many days of users are kept, which is longer than entries are: 27
 // years of a hundred users.
 const maxDays = 1_000_000
+
+// Name is what it is a sum of.
+func (s *Sum) Name() string { return cmp.Or(s.User, s.Path, s.Addr) }
 
 func (s *Sum) fields() []*int64 {
 	return []*int64{&s.Uploads, &s.Downloads, &s.Incomplete, &s.Deletes, &s.In, &s.Out}
@@ -127,12 +132,5 @@ func (db DB) Users(since, until time.Time) ([]Sum, error) {
 		}
 		return nil
 	})
-	list := make([]Sum, 0, len(sums))
-	for _, s := range sums {
-		list = append(list, *s)
-	}
-	slices.SortFunc(list, func(a, b Sum) int {
-		return cmp.Or(cmp.Compare(b.In+b.Out, a.In+a.Out), cmp.Compare(b.Uploads+b.Downloads, a.Uploads+a.Downloads), cmp.Compare(a.User, b.User))
-	})
-	return list, err
+	return sorted(sums), err
 }

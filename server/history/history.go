@@ -88,6 +88,9 @@ func kept(e *logparse.Entry) bool {
 	return false
 }
 
+// DB returns the history that is written.
+func (r *Recorder) DB() DB { return r.db }
+
 // Lost returns how many entries could not be kept.
 func (r *Recorder) Lost() int64 { return r.lost.Load() }
 

@@ -24,9 +24,15 @@ type Query struct {
 	Newest bool // first
 }
 
-// page is how many entries are looked at in one transaction: who writes does not
+// readMost is how many entries are looked at in one transaction: who writes does not
 // wait longer.
-const page = 2000
+const readMost = 2000
+
+// A record is an entry as it is kept.
+type record struct {
+	key  [keyLength]byte
+	line string
+}
 
 // All returns the entries that a query chooses, in the order of time. The entry is
 // the same each time, and filled anew.
@@ -36,13 +42,13 @@ func (db DB) All(q Query) iter.Seq2[*logparse.Entry, error] {
 		var p logparse.Parser
 		var e logparse.Entry
 		for from := q.start(); ; {
-			lines, next, err := db.page(&q, from)
+			records, next, err := db.read(&q, from, readMost)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			for _, line := range lines {
-				if err := p.Parse(&format, line, &e); err != nil {
+			for _, r := range records {
+				if err := p.Parse(&format, r.line, &e); err != nil {
 					if !yield(nil, err) {
 						return
 					}
@@ -90,8 +96,9 @@ func (q *Query) start() []byte {
 	return keyOf(q.Until, 0)
 }
 
-// page returns lines from a key on, and the key that comes next; nil: none.
-func (db DB) page(q *Query, from []byte) (lines []string, next []byte, err error) {
+// read returns at most so many records from a key on, and the key that comes next;
+// nil: none.
+func (db DB) read(q *Query, from []byte, most int) (records []record, next []byte, err error) {
 	prefix := q.prefix()
 	err = db.view(func(tx *bolt.Tx) error {
 		entries := tx.Bucket(bucketEntries)
@@ -105,7 +112,7 @@ func (db DB) page(q *Query, from []byte) (lines []string, next []byte, err error
 			if q.beyond(key) {
 				return nil
 			}
-			if len(lines) == page {
+			if len(records) == most {
 				next = bytes.Clone(key)
 				return nil
 			}
@@ -114,11 +121,12 @@ func (db DB) page(q *Query, from []byte) (lines []string, next []byte, err error
 					continue
 				}
 			}
-			lines = append(lines, string(v))
+			records = append(records, record{line: string(v)})
+			copy(records[len(records)-1].key[:], key)
 		}
 		return nil
 	})
-	return lines, next, err
+	return records, next, err
 }
 
 // seek goes to a key, or the next one; backwards to the last that is not behind it.

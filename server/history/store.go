@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -53,10 +54,15 @@ const (
 var ErrNone = errors.New("there is no history yet")
 
 // A DB names a file of history. It holds nothing open.
-type DB struct{ path string }
+type DB struct {
+	path string
+	// Within a process readers and the writer take turns by a lock that lets nobody
+	// starve, and does not look again only after a while as that of the file does.
+	turns *sync.RWMutex
+}
 
 // At returns the history in the file of that name, which need not exist yet.
-func At(path string) DB { return DB{path} }
+func At(path string) DB { return DB{path, new(sync.RWMutex)} }
 
 // Path returns the name of the file.
 func (db DB) Path() string { return db.path }
@@ -69,6 +75,13 @@ var errBroken = errors.New("the file is damaged")
 // daemon that has sessions. Bbolt may then hold its own locks, so that it cannot be
 // closed, and its mapping keeps the file's: that one is given up by hand.
 func (db DB) with(readOnly bool, do func(*bolt.DB) error) (err error) {
+	if readOnly {
+		db.turns.RLock()
+		defer db.turns.RUnlock()
+	} else {
+		db.turns.Lock()
+		defer db.turns.Unlock()
+	}
 	var file *os.File
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
