@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"server/extauth": {"server/query", "userdb"},
 	"server/ledger":  {"userdb"},
 	"server/vfs":     {"userdb", "server/charset", "server/ledger"},
-	"server/control": {"server/session", "server/cert"},
+	"server/control": {"logfile", "logparse", "server/session", "server/cert", "server/history"},
 	"server":         {"config", "logparse", "userdb", "server/auth", "server/charset", "server/lang", "server/ledger", "server/measure", "server/rate", "server/session", "server/spool", "server/syslog", "server/thread", "server/vfs"},
 	"cmd/portreeve":  {"config", "logfile", "logparse", "stats", "stats/page", "puredb", "purepw", "userdb", "server", "server/auth", "server/cert", "server/control", "server/extauth", "server/history", "server/ledger", "server/metrics", "server/query", "server/session", "server/spool", "server/syslog", "server/vfs", "userfile", "userquery"},
 }

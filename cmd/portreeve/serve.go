@@ -391,7 +391,7 @@ func (d *daemon) openControl(ctx context.Context, cfg server.Config) (stop func(
 	if changers >= 0 {
 		access.Change.Groups = []int{changers}
 	}
-	api := &control.Server{Sessions: d.ftp.Sessions, Status: d.status, Reload: d.reload, Metrics: d.metrics.exporter, Access: access, Version: version(), Log: d.log}
+	api := &control.Server{Sessions: d.ftp.Sessions, Status: d.status, Reload: d.reload, History: d.history.DB, Metrics: d.metrics.exporter, Access: access, Version: version(), Log: d.log}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // who works while the daemon drains
 	done := make(chan struct{})
 	go func() {

@@ -8,13 +8,15 @@
 //	DELETE /v1/sessions?user=       end all that user, addr and state choose
 //	POST   /v1/sessions/{id}/abort  end its transfer, keep the session
 //	POST   /v1/reload               read the configuration again
+//	GET    /v1/history              what happened; user, path, addr, since and more choose
+//	GET    /v1/history/top          who, or what, moved most
 //	GET    /metrics                 what it counts, as Prometheus reads it
 //
 // An error is {"error": "..."} with a fitting status. Every answer carries the
 // daemon's version in the Portreeve-Version header.
 //
 // The handler of an endpoint and the method of Client that asks it stand side by
-// side: sessions.go, daemon.go. Who may ask is in peer.go, how the socket comes
+// side: sessions.go, daemon.go, history.go. Who may ask is in peer.go, how the socket comes
 // to be in listen.go.
 package control
 
@@ -35,6 +37,7 @@ import (
 	"syscall"
 	"time"
 
+	"portreeve/server/history"
 	"portreeve/server/session"
 )
 
@@ -61,11 +64,15 @@ type Server struct {
 	Status func() Status
 	// Reload reads the configuration again, or changes nothing and returns an
 	// error that names every complaint, joined.
-	Reload  func(context.Context) (Reloaded, error)
+	Reload func(context.Context) (Reloaded, error)
+	// History returns what happened, for those who ask; nil: nobody remembers.
+	History func() history.DB
 	Metrics http.Handler // answers GET /metrics; nil: nobody does
 	Access  Access
 	Version string       // of the program
 	Log     *slog.Logger // nil discards
+
+	summing sync.Mutex // one sums up history at a time
 }
 
 // routes is the API. A handler writes its answer, or returns an error and has
@@ -79,6 +86,8 @@ func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) er
 		"DELETE /v1/sessions/{id}":     s.deleteSession,
 		"POST /v1/sessions/{id}/abort": s.postAbort,
 		"POST /v1/reload":              s.postReload,
+		"GET /v1/history":              s.getHistory,
+		"GET /v1/history/top":          s.getHistoryTop,
 		"GET /metrics":                 s.getMetrics,
 	}
 }
