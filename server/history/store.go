@@ -230,17 +230,8 @@ func (db DB) prune(before time.Time, bytes int64) (gone int64, err error) {
 			keys, values = append(keys, append([]byte(nil), k...)), append(values, append([]byte(nil), v...))
 		}
 		var p logparse.Parser
-		format, _ := logparse.Find("json")
 		for i, key := range keys {
-			var e logparse.Entry
-			if err := p.Parse(&format, string(values[i]), &e); err == nil {
-				for _, k := range indexKeys(&e, key) {
-					if err := index.Delete(k); err != nil {
-						return err
-					}
-				}
-			}
-			if err := lines.Delete(key); err != nil {
+			if err := remove(tx, key, string(values[i]), &p); err != nil {
 				return err
 			}
 			gone++
