@@ -3,12 +3,18 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	"portreeve/logparse"
+	"portreeve/server/history"
 )
 
 // TestHistory asks a running daemon's history who touched a file, what a user did,
@@ -125,4 +131,68 @@ func TestHistoryIsReadWhileWritten(t *testing.T) {
 		out, err := d.run(t, "", "history", "--config", d.conf, "--last", "0", "--event", "transfer", "--json")
 		return err == nil && strings.Count(out, "\n") == sessions*each
 	})
+}
+
+// TestHistoryCommands has no daemon, and sums up, exports and removes what is there.
+func TestHistoryCommands(t *testing.T) {
+	d := newSite(t, nil)
+	file := filepath.Join(d.dir, "h.db")
+	now := time.Now().Add(-time.Minute)
+	db := history.At(file)
+	entries := []logparse.Entry{
+		{Time: now.AddDate(0, 0, -20), User: "ann", Host: "192.0.2.1", Path: "/old", Bytes: 3, Direction: logparse.Upload, Status: logparse.Whole},
+		{Time: now, User: "ann", Host: "192.0.2.1", Path: "/a\x1b", Bytes: 50, Direction: logparse.Upload, Status: logparse.Whole},
+		{Time: now, User: "bob", Host: "192.0.2.2", Path: "/b", Bytes: 7, Direction: logparse.Download, Status: logparse.Whole},
+	}
+	if err := db.Write(entries); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(args ...string) string {
+		t.Helper()
+		return d.must(t, append([]string{"history", "--file", file}, args...)...)
+	}
+	sub := func(name string, args ...string) string {
+		t.Helper()
+		return d.must(t, append([]string{"history", name, "--file", file}, args...)...)
+	}
+	if got := sub("top", "--by", "path"); !strings.Contains(got, "PATH") || strings.Index(got, `/a\x1b`) > strings.Index(got, "/b") || strings.Contains(got, "\x1b") {
+		t.Errorf("top paths are\n%s", got)
+	}
+	if got := sub("top", "--by", "addr", "--since", "7d", "--json", "--top", "1"); !strings.Contains(got, `"addr":"192.0.2.1"`) || !strings.Contains(got, `"bytes_in":50`) || strings.Count(got, "\n") != 1 {
+		t.Errorf("top addresses are\n%s", got)
+	}
+	if got := sub("export", "--to", "xferlog"); strings.Count(got, " ftp 0 * c\n") != 3 || !strings.Contains(got, " /b ") {
+		t.Errorf("as xferlog it is\n%s", got)
+	}
+	out := filepath.Join(d.dir, "out.json")
+	sub("export", "--to", "json", "--user", "bob", "-o", out)
+	if text, err := os.ReadFile(out); err != nil || strings.Count(string(text), "\n") != 1 {
+		t.Errorf("the file is %q, %v", text, err)
+	}
+	if said, err := d.run(t, "", "history", "prune", "--file", file); err == nil || !strings.Contains(said, "nothing says what") {
+		t.Errorf("without a choice prune says %q, %v", said, err)
+	}
+	if said, err := d.run(t, "", "history", "prune", "--file", file, "--user", "bob"); err == nil || !strings.Contains(said, "no terminal") {
+		t.Errorf("without a terminal prune says %q, %v", said, err)
+	}
+	if got := sub("prune", "--before", "10d", "--dry-run", "--json"); got != `{"entries":1,"removed":false}`+"\n" {
+		var same struct{ Entries int }
+		if json.Unmarshal([]byte(got), &same) != nil || same.Entries != 1 {
+			t.Errorf("what would be removed is %q", got)
+		}
+	}
+	if got := sub("prune", "--before", "10d", "--yes"); !strings.Contains(got, "1 entry") {
+		t.Errorf("prune says %q", got)
+	}
+	sub("prune", "--path", "/b*", "--user", "ann", "--yes")
+	if got := ask("--json"); strings.Count(got, "\n") != 2 || strings.Contains(got, "/old") {
+		t.Errorf("what is left is\n%s", got)
+	}
+	sub("prune", "--user", "ann", "--yes")
+	if got := ask("--json"); strings.Count(got, "\n") != 1 || strings.Contains(got, "ann") {
+		t.Errorf("without ann there is\n%s", got)
+	}
+	if got := sub("top"); strings.Contains(got, "ann") || !strings.Contains(got, "bob") {
+		t.Errorf("without ann top is\n%s", got)
+	}
 }

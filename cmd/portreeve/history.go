@@ -114,7 +114,7 @@ A --path without * or ? is looked up at once, and so are one --user and an
 	addZoneFlag(fs, &opts.zone)
 	opts.source.addFlags(e, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runHistoryShow(cmd.Context(), e, &opts) }
-	cmd.AddCommand(newHistoryTop(e), newHistoryStatus(e))
+	cmd.AddCommand(newHistoryTop(e), newHistoryStatus(e), newHistoryExport(e), newHistoryPrune(e))
 	return cmd
 }
 
@@ -190,28 +190,35 @@ func runHistoryShow(ctx context.Context, e *env, opts *historyFlags) error {
 
 func newHistoryTop(e *env) *cobra.Command {
 	var source historySource
-	var since, until string
+	var since, until, by string
 	var top int
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "top [--since TIME] [--until TIME] [--top N]",
-		Short: "List the users who moved most",
+		Use:   "top [--by WHAT] [--since TIME] [--until TIME] [--top N]",
+		Short: "List the users, files or clients that moved most",
 		Long: `Top sums up what each user moved, from one day to another; days are those of
-UTC. It goes back further than the entries that are remembered.
+UTC. Of users it goes back further than the entries that are remembered; of
+paths and addresses it does not.
 
 ` + exitStatusHelp,
 		Example: `  portreeve history top
+  portreeve history top --by path --since today
+  portreeve history top --by addr --since 7d
   portreeve history top --since 'last month' --until 'last month' --json`,
 		Args: cobra.NoArgs,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
+	fs.StringVar(&by, "by", "user", "sum up by this: user, path or addr")
 	fs.StringVar(&since, "since", "", "only from this `time` on")
 	fs.StringVar(&until, "until", "", "only before the end of this `time`")
-	fs.IntVar(&top, "top", 20, "at most so many `users`; 0 is all")
+	fs.IntVar(&top, "top", 20, "at most so many `lines`; 0 is all")
 	fs.BoolVar(&asJSON, "json", false, "print JSON, an object a line")
 	source.addFlags(e, cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
+		if !slices.Contains(history.Bys, history.By(by)) {
+			return usagef("--by: %q is none of user, path, addr", by)
+		}
 		f := logFilter{since: since, until: until}
 		window, err := f.window(time.Now().UTC())
 		if err != nil {
@@ -221,27 +228,39 @@ UTC. It goes back further than the entries that are remembered.
 		if err != nil {
 			return err
 		}
-		sums, err := db.Users(window.Since, window.Until)
+		sums, err := topOf(e, db, history.By(by), window)
 		if err != nil {
 			return err
 		}
 		if top > 0 {
 			sums = sums[:min(len(sums), top)]
 		}
-		return writeSums(e.out, sums, asJSON)
+		return writeSums(e.out, history.By(by), sums, asJSON)
 	}
 	return cmd
 }
 
-func writeSums(w io.Writer, sums []history.Sum, asJSON bool) error {
-	t := table{header: []string{"USER", "UP", "IN", "DOWN", "OUT", "INCOMPLETE", "DELETED"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}}
+// topOf sums up a history, and says so if it is not all of it.
+func topOf(e *env, db history.DB, by history.By, window logfile.Window) ([]history.Sum, error) {
+	if by == history.ByUser {
+		return db.Users(window.Since, window.Until)
+	}
+	sums, cut, err := db.Top(history.Query{Since: window.Since, Until: window.Until}, by)
+	if cut && err == nil {
+		complain(e, "there is more than can be summed up: old entries, or names that moved little, are left out")
+	}
+	return sums, err
+}
+
+func writeSums(w io.Writer, by history.By, sums []history.Sum, asJSON bool) error {
+	t := table{header: []string{strings.ToUpper(string(by)), "UP", "IN", "DOWN", "OUT", "INCOMPLETE", "DELETED"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true}}
 	for _, s := range sums {
 		if asJSON {
 			if err := writeJSONLine(w, s); err != nil {
 				return err
 			}
 		}
-		t.add(fitted(visible(s.User), 24), stats.Grouped(s.Uploads), sizeShort(s.In), stats.Grouped(s.Downloads), sizeShort(s.Out), stats.Grouped(s.Incomplete), stats.Grouped(s.Deletes))
+		t.add(fitted(visible(s.Name()), 24), stats.Grouped(s.Uploads), sizeShort(s.In), stats.Grouped(s.Downloads), sizeShort(s.Out), stats.Grouped(s.Incomplete), stats.Grouped(s.Deletes))
 	}
 	if asJSON {
 		return nil

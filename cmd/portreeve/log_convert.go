@@ -124,11 +124,16 @@ type logConverter struct {
 }
 
 func (c *logConverter) write(ctx context.Context, w io.Writer, r *logReading) error {
+	return c.writeEach(w, func(do func(*logparse.Entry) error) error { return r.each(ctx, do) })
+}
+
+// writeEach writes the entries that each has done.
+func (c *logConverter) writeEach(w io.Writer, each func(do func(*logparse.Entry) error) error) error {
 	c.lost, c.none = make(map[logparse.Fields]int64), make(map[logparse.Event]int64)
 	out := bufio.NewWriterSize(w, 256<<10)
 	header := c.to.Header
 	var line []byte
-	err := r.each(ctx, func(e *logparse.Entry) error {
+	err := each(func(e *logparse.Entry) error {
 		e.Time = e.Time.In(c.zone)
 		if header != nil {
 			if _, err := out.WriteString(header(e.Time)); err != nil {
