@@ -38,9 +38,6 @@ const batchSize = 32768
 func (b *batch) full() bool { return len(b.list) == batchSize }
 
 func (b *batch) add(s *seen) {
-	if b.list == nil {
-		b.list = make([]seen, 0, batchSize)
-	}
 	b.list = append(b.list, *s)
 }
 

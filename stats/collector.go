@@ -321,20 +321,13 @@ func (c *Collector) day(user uint32, wall int64) *day {
 // add counts an entry.
 func (d *day) add(w *seen) {
 	d.hours |= 1 << (floorDiv(w.wall(), 3600) - floorDiv(w.wall(), 86400)*24)
-	switch {
-	case w.what&deletion != 0:
-		d.deletes++
-		d.deleted += w.bytes
-		return
-	case w.what&upload != 0:
-		d.in += w.bytes
-	default:
-		d.out += w.bytes
-	}
-	d.count++
-	if w.what&whole == 0 {
-		d.incomplete++
-	}
+	up, down, gone, cut := w.what.bits()
+	d.count += int32(up + down)
+	d.incomplete += int32(cut)
+	d.deletes += int32(gone)
+	d.in += w.bytes & -up
+	d.out += w.bytes & -down
+	d.deleted += w.bytes & -gone
 }
 
 // merge adds another one.

@@ -18,6 +18,11 @@ type decoder struct {
 func (d *decoder) fail() { d.rest, d.err = nil, errState }
 
 func (d *decoder) uvarint() uint64 {
+	if len(d.rest) > 0 && d.rest[0] < 0x80 { // most are
+		v := d.rest[0]
+		d.rest = d.rest[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(d.rest)
 	if n <= 0 {
 		d.fail()
@@ -27,14 +32,10 @@ func (d *decoder) uvarint() uint64 {
 	return v
 }
 
+// varint reads a number of which the last bit is the sign.
 func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.rest)
-	if n <= 0 {
-		d.fail()
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
+	u := d.uvarint()
+	return int64(u>>1) ^ -int64(u&1)
 }
 
 // count reads a number that is not negative.

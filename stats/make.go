@@ -144,10 +144,18 @@ func (c *Collector) fold(d *Dimension) *table {
 
 // each calls f for each key, and hands on what was folded.
 func (t *table) each(to *table, f func(string, *cell)) {
-	all, from := string(t.text), uint32(0)
-	for i, end := range t.ends {
-		f(all[from:end], &t.cells[i])
-		from = end
+	const part = 1 << 10 // names that are made a string at once
+	for first := 0; first < len(t.ends); first += part {
+		ends := t.ends[first:min(first+part, len(t.ends))]
+		start := uint32(0)
+		if first > 0 {
+			start = t.ends[first-1]
+		}
+		text, from := string(t.text[start:ends[len(ends)-1]]), start
+		for i, end := range ends {
+			f(text[from-start:end-start], &t.cells[first+i])
+			from = end
+		}
 	}
 	to.other, to.folded = t.other, t.folded
 }

@@ -16,7 +16,7 @@ import (
 
 // A state is what a collector knows, so that reading a log can go on where it was
 // left. Its numbers are varints; a change of anything here needs another magic.
-const stateMagic = "portreeve statistics 4\n"
+const stateMagic = "portreeve statistics 5\n"
 
 // ErrOther is returned for a state of other options: what it counted cannot be
 // counted otherwise.
@@ -152,7 +152,7 @@ func (h *hours) write(e *encoder) {
 }
 
 func (h *hours) load(d *decoder) {
-	for range d.length(9) {
+	for range d.length(1 + cellLength) {
 		number := d.varint()
 		if number < -1<<40 || number > 1<<40 {
 			d.fail()
@@ -179,7 +179,7 @@ func (k *kinds) write(e *encoder) {
 }
 
 func (k *kinds) load(d *decoder) {
-	for range d.length(17) {
+	for range d.length(9 + cellLength) {
 		var e logparse.Entry
 		e.Event, e.Direction, e.Status = logparse.Event(d.byte()), logparse.Direction(d.byte()), logparse.Status(d.byte())
 		e.Xfer.Mode, e.Xfer.ASCII = d.byte(), d.byte() == 1

@@ -213,7 +213,7 @@ func (t *table) write(e *encoder) {
 
 // load reads what write wrote.
 func (t *table) load(d *decoder) {
-	n := d.length(8) // a cell has eight bytes at least
+	n := d.length(cellLength)
 	total := uint64(0)
 	more := n/16 + leastKeys // for what will come
 	t.ends = make([]uint32, n, n+more)
@@ -256,24 +256,18 @@ type cell struct {
 func (c *cell) count() int64 { return c.up + c.down + c.deleted }
 func (c *cell) bytes() int64 { return c.in + c.out }
 
-// add counts an entry.
+// add counts an entry. What an entry is cannot be guessed, which a processor that
+// meets a branch does: there is none.
 func (c *cell) add(s *seen) {
+	up, down, gone, cut := s.what.bits()
 	c.last = max(c.last, s.at)
-	switch {
-	case s.what&deletion != 0:
-		c.deleted++
-		return
-	case s.what&upload != 0:
-		c.up++
-		c.in += s.bytes
-	default:
-		c.down++
-		c.out += s.bytes
-	}
-	c.took += s.took
-	if s.what&whole == 0 {
-		c.incomplete++
-	}
+	c.up += up
+	c.down += down
+	c.deleted += gone
+	c.incomplete += cut
+	c.in += s.bytes & -up
+	c.out += s.bytes & -down
+	c.took += s.took & -(up | down)
 }
 
 // merge adds another one.
@@ -292,15 +286,23 @@ func (c *cell) fields() [8]*int64 {
 	return [...]*int64{&c.up, &c.down, &c.deleted, &c.incomplete, &c.in, &c.out, &c.took, &c.last}
 }
 
+// cellLength is how long a cell is in a state. Its numbers are not varints, since
+// there are many, which take long to write and longer to read.
+const cellLength = 64
+
 func (c *cell) write(e *encoder) {
 	for _, f := range c.fields() {
-		e.buf = binary.AppendVarint(e.buf, *f)
+		e.buf = binary.LittleEndian.AppendUint64(e.buf, uint64(*f))
 	}
 	e.spill()
 }
 
 func (c *cell) load(d *decoder) {
-	for _, f := range c.fields() {
-		*f = d.varint()
+	text := d.take(cellLength)
+	if len(text) < cellLength {
+		return
+	}
+	for i, f := range c.fields() {
+		*f = int64(binary.LittleEndian.Uint64(text[8*i:]))
 	}
 }

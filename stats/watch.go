@@ -30,6 +30,14 @@ const (
 	whole // it was not cut
 )
 
+// bits are 1 for what it was: an upload, a download, a delete, and a transfer that was
+// cut.
+func (w what) bits() (up, down, gone, cut int64) {
+	n := int64(w)
+	up, down, gone = n&1, n>>1&1, n>>2&1
+	return up, down, gone, (up | down) &^ (n >> 3)
+}
+
 func whatOf(e *logparse.Entry) what {
 	w := download
 	switch {
