@@ -37,7 +37,8 @@ const (
 	crowdRing  = 1 << 17 // seconds; a day and a half
 	crowdMask  = crowdRing - 1
 	crowdHead  = 1 << 16
-	crowdHours = 50_000 // that are kept; five years and a half
+	crowdStep  = 1 << 12 // seconds that are settled at once
+	crowdHours = 50_000  // that are kept; five years and a half
 )
 
 // add counts a transfer that ended at a second and took some.
@@ -58,7 +59,7 @@ func (c *crowd) add(end, took int64) {
 		return
 	}
 	if end > c.newest {
-		c.settle(end - crowdRing/2)
+		c.settle((end - crowdRing/2) &^ (crowdStep - 1))
 		c.newest = end
 	}
 	start, end = max(start, c.next), max(end, c.next)

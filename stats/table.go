@@ -40,7 +40,7 @@ func newTable(limit int) table {
 func (t *table) at(key string, hash uint64) uint32 {
 	n := t.numbered(key, hash)
 	if int(n) == len(t.cells) {
-		t.cells = append(t.cells, cell{})
+		t.cells = append(room(t.cells, 1), cell{})
 		if t.missing != nil {
 			t.missing = append(t.missing, t.floor)
 		}
@@ -144,8 +144,8 @@ func (n *names) numbered(text string, hash uint64) uint32 {
 	if s.after > 0 {
 		return s.after - 1
 	}
-	n.text = append(n.text, text...)
-	n.ends = append(n.ends, uint32(len(n.text)))
+	n.text = append(room(n.text, len(text)), text...)
+	n.ends = append(room(n.ends, 1), uint32(len(n.text)))
 	*s = slot{hash, uint32(len(n.ends))}
 	if len(n.ends) > len(n.slots)/4*3 {
 		n.grow(2 * len(n.slots))
@@ -155,6 +155,16 @@ func (n *names) numbered(text string, hash uint64) uint32 {
 
 // home is where a hash is looked for first.
 func (n *names) home(hash uint64) *slot { return &n.slots[hash&uint64(len(n.slots)-1)] }
+
+// room is a list that has some for so many more. It doubles what there is, where
+// append by itself adds a quarter: each time all of it is copied to memory that the
+// system has to give first.
+func room[T any](list []T, n int) []T {
+	if cap(list)-len(list) >= n {
+		return list
+	}
+	return slices.Grow(list, max(n, len(list)))
+}
 
 // find returns the slot of a hash, or a free one.
 func (n *names) find(hash uint64) *slot {
