@@ -438,7 +438,7 @@ var Directives = config.Table[Config]{
 		Help: "A log of transfers, as format:path; a path alone is clf. The formats are " + strings.Join(logparse.Names(), ", ") + ". Each log has what its format has lines for: some deletions, vsftpd and json logins and whatever else happens to files, too. Further lines add further logs. The path stderr, or -, is standard error, from where containers take what they log: json:stderr. A transfer that broke off is 206 in clf, 426 in w3c, i in xferlog and incomplete in json. A file that was moved away is made anew, and so it is looked for after SIGHUP. A disk that is slow or full keeps no transfer waiting: lines that it does not take are counted by \"portreeve status\".",
 		Bind: func(c *Config) config.Value { return altLogs(&c.AltLog) }},
 	{Name: "HistoryDays", Group: groupLogs,
-		Help: "How many days portreeve history goes back; 0 remembers nothing. Every login, transfer and change of names is remembered for so long. What each user moved on a day is kept for longer.",
+		Help: "How many days portreeve history goes back; 0 remembers nothing. Every login, transfer and change of names is remembered for so long; of logins that fail a thousand at once and one a minute are, and others are counted. What each user moved on a day is kept for longer.",
 		Bind: func(c *Config) config.Value { return config.Count(&c.HistoryDays, 0, 36500) }},
 	{Name: "HistorySize", Group: groupLogs,
 		Help: "How large the file of history may become, about; what is oldest is forgotten. 0 is no bound.",

@@ -41,6 +41,7 @@ type Recorder struct {
 	wake    chan struct{}
 	stop    chan struct{}
 	done    sync.WaitGroup
+	failed  failures
 
 	waiting    []logparse.Entry // the goroutine's own, with what follows
 	complained time.Time
@@ -70,6 +71,9 @@ func (r *Recorder) Records() bool { return r.options.Load().Days > 0 }
 // Record takes an entry, or counts it as lost.
 func (r *Recorder) Record(e logparse.Entry) {
 	if !r.Records() || !kept(&e) {
+		return
+	}
+	if failed(&e) && !r.failed.admit(time.Now()) {
 		return
 	}
 	select {
@@ -112,6 +116,7 @@ func (r *Recorder) run() {
 			}
 			continue
 		case <-tick.C:
+			r.fold(false)
 			r.write()
 		case <-r.wake:
 			pruned = time.Time{}
@@ -135,9 +140,17 @@ func (r *Recorder) drain() {
 		case e := <-r.queue:
 			r.waiting = append(r.waiting, e)
 		default:
+			r.fold(true)
 			r.write()
 			return
 		}
+	}
+}
+
+// fold writes with the others how many logins failed beyond what is written.
+func (r *Recorder) fold(end bool) {
+	if e, ok := r.failed.fold(time.Now(), end); ok {
+		r.waiting = append(r.waiting, e)
 	}
 }
 
