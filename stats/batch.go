@@ -33,7 +33,7 @@ type batch struct {
 type turn struct{ n, end int32 }
 
 // batchSize is how many entries are a batch: as many as a processor keeps near.
-const batchSize = 32768
+const batchSize = 16384
 
 func (b *batch) full() bool { return len(b.list) == batchSize }
 

@@ -154,10 +154,12 @@ func (c *Collector) moved(e *logparse.Entry) {
 // name finds the numbers of the names of the last entries.
 func (c *Collector) name() {
 	u := &c.unnamed
+	var touched uint64
 	for i := range u.list {
 		w := &u.list[i]
-		c.touched += c.users.home(w.user.hash).hash + c.hosts.home(w.host.hash).hash + c.files.home(w.file.hash).hash
+		touched += c.users.home(w.user.hash).hash + c.hosts.home(w.host.hash).hash + c.files.home(w.file.hash).hash
 	}
+	c.touched += touched
 	list := c.batch.list[len(c.batch.list)-len(u.list):]
 	from := 0
 	for i := range u.list {
@@ -214,14 +216,16 @@ func (c *Collector) flush() {
 	for _, user := range c.batch.users {
 		c.touched += uint64(c.users.cells[user].last) + uint64(len(c.days[user].recent)) + c.watch.touch(user)
 	}
-	order, next := c.batch.order, 0
+	next := 0
 	for i, user := range c.batch.users {
-		c.aheadUser(i + early)
+		if i%together == 0 {
+			c.aheadUsers(c.batch.users[i:min(i+together, len(c.batch.users))])
+		}
 		for range c.batch.of[user].n {
-			if next+early < len(order) {
-				c.touched += uint64(list[order[next+early]].at)
+			if next%together == 0 {
+				c.aheadEntries(c.batch.order[next:min(next+together, len(c.batch.order))])
 			}
-			s := &list[order[next]]
+			s := &list[c.batch.order[next]]
 			next++
 			c.users.cells[user].add(s)
 			c.day(user, s.wall()).add(s)
@@ -232,20 +236,29 @@ func (c *Collector) flush() {
 	c.watch.tidy()
 }
 
-// early is how many before it is worked on something is looked at.
-const early = 8
+// together is of how many things memory is looked at before the first is worked on:
+// the processor waits once for all of them.
+const together = 32
 
-// aheadUser looks at what is known of a user of the batch, for the processor to have it
-// by then.
-func (c *Collector) aheadUser(i int) {
-	if i >= len(c.batch.users) {
-		return
+// aheadUsers looks at what is known of users.
+func (c *Collector) aheadUsers(users []uint32) {
+	var touched uint64
+	for _, user := range users {
+		if n := len(c.days[user].recent); n > 0 {
+			touched += uint64(c.days[user].recent[n-1].count)
+		}
+		touched += c.watch.touchWindows(user)
 	}
-	user := c.batch.users[i]
-	if n := len(c.days[user].recent); n > 0 {
-		c.touched += uint64(c.days[user].recent[n-1].count)
+	c.touched += touched
+}
+
+// aheadEntries looks at entries of the batch.
+func (c *Collector) aheadEntries(order []int32) {
+	var touched int64
+	for _, i := range order {
+		touched += c.batch.list[i].at
 	}
-	c.touched += c.watch.touchWindows(user)
+	c.touched += uint64(touched)
 }
 
 // room folds keys where there is no room for one more, and tells the new numbers of
