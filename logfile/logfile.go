@@ -186,8 +186,9 @@ func (f *File) look() (err error) {
 	return f.begin()
 }
 
-// glimpse is how much of a file is read for the first entry.
-const glimpse = 1 << 20
+// glimpses are how much of a file is read for the first entry: the second where the
+// first does not tell.
+var glimpses = [...]int{64 << 10, 1 << 20}
 
 // begin finds out the format and the time of the first entry. A file that cannot
 // be read is told of when somebody reads it.
@@ -197,8 +198,26 @@ func (f *File) begin() error {
 		return nil //nolint:nilerr // see above
 	}
 	defer in.Close()
-	text, _ := io.ReadAll(io.LimitReader(in.data, glimpse))
-	r := logparse.NewReader(bytes.NewReader(text), f.Format)
+	var text []byte
+	for _, size := range glimpses {
+		had := len(text)
+		text = slices.Grow(text, size-had)[:size]
+		n, err := io.ReadFull(in.data, text[had:])
+		text = text[:had+n]
+		if f.glimpse(text) || err != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// glimpse looks at the beginning of a file, and tells whether that is enough.
+func (f *File) glimpse(text []byte) bool {
+	known := f.Format
+	if known.Name == "" {
+		known, _ = logparse.Detect(string(text))
+	}
+	r := logparse.NewReader(bytes.NewReader(text), known)
 	r.Parser = f.parser()
 	r.Growing = true
 	for e, err := range r.All() {
@@ -207,10 +226,8 @@ func (f *File) begin() error {
 			break
 		}
 	}
-	if len(text) > 0 && f.Format.Name == "" {
-		f.Format, _ = logparse.Detect(string(text))
-	}
-	return nil
+	f.Format = known
+	return known.Name != "" && !f.First.IsZero()
 }
 
 // parser makes one for lines of the file.
