@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,6 +132,79 @@ func TestHistoryIsReadWhileWritten(t *testing.T) {
 		out, err := d.run(t, "", "history", "--config", d.conf, "--last", "0", "--event", "transfer", "--json")
 		return err == nil && strings.Count(out, "\n") == sessions*each
 	})
+}
+
+// TestHistoryOutlivesKills kills a daemon again and again while sessions store as fast
+// as they can, at any moment of writing: what was acknowledged a while before is there
+// once, and nothing is there twice or in part.
+func TestHistoryOutlivesKills(t *testing.T) {
+	const (
+		kills    = 4
+		sessions = 3
+		least    = 2500 * time.Millisecond // a batch is written each second, and takes some of one
+	)
+	d := newSite(t, nil)
+	d.configure(t, "LoginDelay 0")
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
+	known := make(map[string]bool) // what outlived the kills before
+	var lock sync.Mutex
+	for kill := range kills {
+		stored := make(map[string]time.Time) // by path, when it was acknowledged
+		d.start(t)
+		over := time.AfterFunc(least+time.Second/4+time.Duration(r.Int64N(int64(1500*time.Millisecond))), func() { _ = d.cmd.Process.Signal(syscall.SIGKILL) })
+		var group sync.WaitGroup
+		for session := range sessions {
+			c := dialFTP(t, d, "alice")
+			group.Go(func() {
+				for n := 0; ; n++ {
+					name := fmt.Sprintf("k%d-%d-%d", kill, session, n)
+					if c.store(name, strings.NewReader("1")) != nil {
+						return // killed
+					}
+					lock.Lock()
+					stored[d.path(name)] = time.Now()
+					lock.Unlock()
+				}
+			})
+		}
+		group.Wait()
+		<-d.exited
+		over.Stop()
+		killed := time.Now()
+		times := make(map[string]int)
+		for line := range strings.Lines(d.must(t, "history", "--config", d.conf, "--last", "0", "--event", "transfer", "--json")) {
+			var e struct {
+				Path  string
+				Bytes int64
+			}
+			if err := json.Unmarshal([]byte(line), &e); err != nil || e.Path == "" {
+				t.Fatalf("after kill %d it has %q: %v", kill+1, line, err)
+			}
+			times[e.Path]++
+		}
+		settled := 0
+		for path, at := range stored {
+			if killed.Sub(at) > least {
+				known[path] = true
+				settled++
+			}
+		}
+		missing := 0
+		for path := range known {
+			if times[path] == 0 {
+				missing++
+			}
+		}
+		for path, n := range times {
+			if known[path] = true; n > 1 {
+				t.Errorf("after kill %d it has %s %d times", kill+1, path, n)
+			}
+		}
+		t.Logf("kill %d: %d were stored, %d of them long before; %d are known in all", kill+1, len(stored), settled, len(times))
+		if missing > 0 {
+			t.Errorf("after kill %d nothing is known of %d that it has to know", kill+1, missing)
+		}
+	}
 }
 
 // TestHistoryCommands has no daemon, and sums up, exports and removes what is there.
