@@ -37,15 +37,10 @@ var compressions = []struct {
 	1: {"gzip", "\x1f\x8b", func(r *bufio.Reader) (io.ReadCloser, error) {
 		return gzip.NewReader(r)
 	}},
-	2: {"zstd", "\x28\xb5\x2f\xfd", func(r *bufio.Reader) (io.ReadCloser, error) {
-		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, err
-		}
-		return d.IOReadCloser(), nil
-	}},
+	2: {"zstd", "\x28\xb5\x2f\xfd", openZstd},
 	3: {"xz", "\xfd7zXZ\x00", openXZ},
-	4: {"bzip2", "BZh", func(r *bufio.Reader) (io.ReadCloser, error) {
+	4: {"zstd", "\x50\x2a\x4d\x18", openZstd}, // a frame to be skipped, with which pzstd begins
+	5: {"bzip2", "BZh", func(r *bufio.Reader) (io.ReadCloser, error) {
 		return io.NopCloser(bzip2.NewReader(r)), nil
 	}},
 }
@@ -68,6 +63,14 @@ func begins(start []byte) bool {
 		}
 	}
 	return false
+}
+
+func openZstd(r *bufio.Reader) (io.ReadCloser, error) {
+	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		return nil, err
+	}
+	return d.IOReadCloser(), nil
 }
 
 // openXZ refuses a dictionary that is too large, of the first block: those behind

@@ -230,10 +230,19 @@ func (f *File) glimpse(text []byte) bool {
 	return known.Name != "" && !f.First.IsZero()
 }
 
-// parser makes one for lines of the file.
+// parser makes one for lines of the file. A time without a year is not after the
+// last line was written, which matters in files that were rotated away a year ago.
 func (f *File) parser() logparse.Parser {
-	return logparse.Parser{Zone: f.options.Zone, RawNames: f.options.RawNames}
+	p := logparse.Parser{Zone: f.options.Zone, RawNames: f.options.RawNames}
+	if f.info != nil && !f.stream && f.info.ModTime().Year() >= epoch {
+		p.Latest = f.info.ModTime()
+	}
+	return p
 }
+
+// epoch is the year from which on a file's time is believed: archives that are to
+// be the same each time they are made have their files of 1970 or 1980.
+const epoch = 1990
 
 // zone is where times are that do not say where.
 func (f *File) zone() *time.Location {

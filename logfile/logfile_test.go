@@ -190,3 +190,53 @@ func TestLineOfPart(t *testing.T) {
 		t.Errorf("errors %v", errs)
 	}
 }
+
+// TestYears has two logs without years, which were written in two: when, the files
+// tell. A file whose time is made up tells nothing.
+func TestYears(t *testing.T) {
+	dir := t.TempDir()
+	text := []byte("Nov 22 13:54:00 ftp1 pure-ftpd[7]: (ann@192.0.2.1) [NOTICE] Deleted /x\n")
+	now := time.Now()
+	for name, tt := range map[string]struct{ at, want time.Time }{
+		"syslog":       {now, now},
+		"syslog.1":     {time.Date(2021, 11, 23, 0, 0, 0, 0, time.UTC), time.Date(2021, 11, 22, 13, 54, 0, 0, time.UTC)},
+		"syslog.2.gz":  {time.Date(2020, 11, 22, 13, 54, 0, 0, time.UTC), time.Date(2020, 11, 22, 13, 54, 0, 0, time.UTC)},
+		"image/syslog": {time.Unix(0, 0), now},
+	} {
+		path := filepath.Join(dir, name)
+		data := text
+		if strings.HasSuffix(name, ".gz") {
+			data = packedBy(t, "gzip", text)
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(write(t, path, data), tt.at, tt.at); err != nil {
+			t.Fatal(err)
+		}
+		files, err := Find([]string{path}, Options{Zone: time.UTC})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for e, err := range Scan(files, Window{}) {
+			if err != nil {
+				t.Error(err)
+			} else if recent := now.Sub(e.Time) < 366*24*time.Hour; tt.want == now && !recent || tt.want != now && !e.Time.Equal(tt.want) {
+				t.Errorf("%s is of %v", name, e.Time)
+			}
+		}
+	}
+}
+
+// TestSkippedFrame reads what begins with a frame that says nothing, as pzstd
+// writes.
+func TestSkippedFrame(t *testing.T) {
+	frame := append([]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"), packedBy(t, "zstd", []byte(line(time.Unix(1e9, 0), "x")))...)
+	files, err := Find([]string{write(t, filepath.Join(t.TempDir(), "log"), frame)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if paths, errs := scanned(files, Window{}); !slices.Equal(paths, []string{"/x"}) || errs != nil {
+		t.Errorf("read %q, %v", paths, errs)
+	}
+}
