@@ -221,7 +221,7 @@ func TestYears(t *testing.T) {
 		for e, err := range Scan(files, Window{}) {
 			if err != nil {
 				t.Error(err)
-			} else if recent := now.Sub(e.Time) < 366*24*time.Hour; tt.want == now && !recent || tt.want != now && !e.Time.Equal(tt.want) {
+			} else if tt.want.Equal(now) && now.Sub(e.Time) > 366*24*time.Hour || !tt.want.Equal(now) && !e.Time.Equal(tt.want) {
 				t.Errorf("%s is of %v", name, e.Time)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,7 @@ import (
 type ticking struct {
 	*inotify
 	t     *testing.T
-	waits int
+	waits atomic.Int64
 }
 
 func newTicking(t *testing.T) *ticking {
@@ -30,7 +31,7 @@ func newTicking(t *testing.T) *ticking {
 }
 
 func (n *ticking) wait(ctx context.Context, most time.Duration) change {
-	n.waits++
+	n.waits.Add(1)
 	for end := time.Now().Add(most); ctx.Err() == nil && time.Now().Before(end); {
 		size, err := unix.Read(n.fd, n.buf[:])
 		if err != nil && err != unix.EAGAIN {
@@ -87,18 +88,18 @@ func TestFollowRests(t *testing.T) {
 		defer stop()
 		const rest = time.Minute
 		time.Sleep(10 * time.Second) // it may be that files beside the log are new
-		before := n.waits
+		before := n.waits.Load()
 		time.Sleep(rest)
-		if woken := n.waits - before; woken > int(rest/followSure)+1 {
+		if woken := n.waits.Load() - before; woken > int64(rest/followSure)+1 {
 			t.Errorf("in a minute in which nothing came it woke up %d times", woken)
 		}
 		// What happens beside the log is not its concern.
-		before = n.waits
+		before = n.waits.Load()
 		for i := range 100 {
 			add(t, filepath.Join(filepath.Dir(path), fmt.Sprint("other", i)), "text\n")
 			time.Sleep(time.Millisecond)
 		}
-		if woken := n.waits - before; woken > 1 {
+		if woken := n.waits.Load() - before; woken > 1 {
 			t.Errorf("other files woke it up %d times", woken)
 		}
 		start := time.Now()
