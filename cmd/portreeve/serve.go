@@ -75,6 +75,13 @@ type daemon struct {
 	reloading sync.Mutex // one reload at a time
 }
 
+// hear takes a signal, which then ends nothing, until it is told to stop.
+func hear(sig os.Signal) (stop func()) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, sig)
+	return func() { signal.Stop(heard) }
+}
+
 func runServe(ctx context.Context, e *env, source *configSource) error {
 	cfg, _, err := source.load()
 	if err != nil {
@@ -97,9 +104,7 @@ func runServe(ctx context.Context, e *env, source *configSource) error {
 	defer signal.Stop(hangup)
 	// Who reads what we log may go away, and no transfer is to end with it: asked
 	// for, the signal does nothing, and programs that we start do not inherit that.
-	unread := make(chan os.Signal, 1)
-	signal.Notify(unread, syscall.SIGPIPE)
-	defer signal.Stop(unread)
+	defer hear(syscall.SIGPIPE)()
 
 	d := &daemon{env: e, source: source, started: time.Now(), level: new(slog.LevelVar)}
 	if err := d.openLog(cfg); err != nil {
